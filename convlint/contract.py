@@ -1,0 +1,341 @@
+"""What a rule and a report must be, and the report as data.
+
+A rule is a folder with a ``rule.py`` that holds ``RULE = contract.Rule(...)``: pure
+functions of (Context, options). A report is a :class:`ReportFormat`: a function from
+:class:`RunReport` to text. The report structs are the JSON report (schema_version 1).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from convlint.cost import GraphCost
+from convlint.edit import GraphEdit
+from convlint.ir.graph import ModelGraph
+from convlint.ir.nodes import SourceSpan
+from convlint.wire import Diagnostic, InputSpec
+
+SCHEMA_VERSION = 1
+
+
+class Severity(enum.StrEnum):
+    """How much a finding weighs; ``--fail-level`` compares these."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 1 for warning, 2 for error."""
+        return ("info", "warning", "error").index(self.value)
+
+
+class Options(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
+    """Base of a rule's options: the table ``[tool.convlint.rules.<name>]``.
+
+    Fields are written kebab-case in TOML; a unknown key is refused.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rule may look at: the graph, its counted costs, the target profile."""
+
+    graph: ModelGraph
+    cost: GraphCost
+    profile: str = "generic"
+
+
+class Site(Protocol):
+    """One place where a rule applies; a rule has a frozen dataclass of its own for it.
+
+    ``anchor`` is the node whose constructor line the finding points at; ``nodes`` are all
+    nodes the place consists of, the anchor included.
+    """
+
+    @property
+    def anchor(self) -> str: ...
+    @property
+    def nodes(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a place that matched is left alone: a reason with values, the nodes at fault."""
+
+    reason: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """One way to build a place differently.
+
+    ``claimed`` is false where the rewrite only shows that the place is worth a word (it
+    passes the gate with it) but the finding promises nothing.
+    """
+
+    label: str
+    edit: GraphEdit
+    claimed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The words of a finding over all its places (one constructor line).
+
+    ``message`` is what and why with this layer's numbers, on one line, without the saving
+    (the engine adds it); ``instead`` is code to write, a few lines; ``risk`` the honest
+    warning.
+    """
+
+    message: str
+    instead: str
+    risk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleMeta:
+    """What is known of a rule before it runs.
+
+    ``gated`` rules show nothing while the sum of their savings in the model is under the
+    gate in every counted quantity. ``yields_to`` lists codes of rules whose findings on the
+    same node silence this one.
+    """
+
+    code: str
+    name: str
+    summary: str
+    severity: Severity
+    exact: bool
+    since: str
+    gated: bool = True
+    preview: bool = False
+    yields_to: tuple[str, ...] = ()
+    severity_by_profile: Mapping[str, Severity] = field(default_factory=dict)
+
+    def severity_under(self, profile: str) -> Severity:
+        """Return the default severity under a target profile."""
+        return self.severity_by_profile.get(profile, self.severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: where, may it, what it becomes, and the words for it.
+
+    ``find`` yields candidate sites in execution order. ``guard`` returns why a site is left
+    alone, or None. ``rewrite`` returns the ways to build it differently, the first is the one
+    counted. ``advise`` gets all sites that share a constructor line. ``doc`` is the page that
+    ``convlint rule CODE`` prints; ``folder`` is where bad.py and good.py stand.
+    """
+
+    meta: RuleMeta
+    find: Callable[[Context, Any], Iterable[Any]]
+    guard: Callable[[Context, Any, Any], Refusal | None]
+    rewrite: Callable[[Context, Any, Any], tuple[Rewrite, ...]]
+    advise: Callable[[Context, tuple[Any, ...], Any], Advice]
+    doc: str
+    folder: str
+    options: type[Options] = Options
+
+
+# --- the report -----------------------------------------------------------------
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the report's structs."""
+
+
+class Totals(Struct, frozen=True):
+    """Counts of a whole model; MACs are those of convolutions and matrix products."""
+
+    params: int = 0
+    macs: int = 0
+    param_bytes: int = 0
+    activation_bytes: int = 0
+    peak_activation_bytes: int = 0
+    other_ops: int = 0
+
+
+class After(Struct, frozen=True):
+    """The totals with all compatible rewrites made: exact ones only, and all of them."""
+
+    exact: Totals
+    all: Totals
+
+
+class Saving(Struct, frozen=True):
+    """Cost of the model minus cost of the rewritten model; negative where it grows."""
+
+    macs: int = 0
+    params: int = 0
+    param_bytes: int = 0
+    activation_bytes: int = 0
+    macs_percent: float = 0.0
+    params_percent: float = 0.0
+
+
+class Alternative(Struct, frozen=True):
+    """Another way to build the same places, with what it would save."""
+
+    label: str
+    saving: Saving
+
+
+class Related(Struct, frozen=True):
+    """Another line that belongs to a finding."""
+
+    path: str
+    line: int
+    message: str
+
+
+class SnippetLine(Struct, frozen=True):
+    """One line of the code frame around a finding."""
+
+    line: int
+    text: str
+
+
+class Finding(Struct, frozen=True):
+    """One finding: a rule at a constructor line, over all modules built there.
+
+    ``module_groups`` is ``modules`` folded: "layer2.*.conv1 x8". ``saving`` is this finding's
+    alone; savings of overlapping findings do not add up. ``evidence`` and ``risk`` are words.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    exact: bool
+    message: str
+    modules: tuple[str, ...]
+    location: SourceSpan | None
+    related: tuple[Related, ...]
+    saving: Saving
+    fingerprint: str
+    suppressed: str | None = None
+    baseline: str = "new"
+    module_groups: tuple[str, ...] = ()
+    instead: str = ""
+    risk: str = ""
+    alternatives: tuple[Alternative, ...] = ()
+    snippet: tuple[SnippetLine, ...] = ()
+    sites: int = 1
+
+
+class ReceptiveField(Struct, frozen=True):
+    """Receptive field per spatial axis over the paths; ``max`` is None where infinite."""
+
+    min: tuple[float, ...] | None
+    max: tuple[float, ...] | None
+
+
+class Layer(Struct, frozen=True):
+    """One node of the model that holds parameters or MACs, in execution order."""
+
+    module: str
+    kind: str
+    params: int
+    macs: int
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shapes: tuple[tuple[int, ...], ...]
+    receptive_field: ReceptiveField | None
+    location: SourceSpan | None
+    activation_bytes: int = 0
+    call: int = 1
+
+
+class Refused(Struct, frozen=True):
+    """A place a rule matched and left alone, with the reason."""
+
+    code: str
+    name: str
+    module: str
+    reason: str
+
+
+class ModelReport(Struct, frozen=True):
+    """Everything convlint says about one model."""
+
+    target: str
+    status: str
+    inputs: tuple[InputSpec, ...] = ()
+    totals: Totals = Totals()
+    after: After = After(exact=Totals(), all=Totals())
+    layers: tuple[Layer, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    refusals: tuple[Refused, ...] = ()
+    expression: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form as plain builtins."""
+        result: dict[str, Any] = msgspec.to_builtins(self)
+        return result
+
+
+class Tool(Struct, frozen=True):
+    """Who wrote the report."""
+
+    name: str
+    version: str
+
+
+class RuleInfo(Struct, frozen=True):
+    """A rule that ran, for the report's list of what was checked."""
+
+    code: str
+    name: str
+    summary: str
+    exact: bool
+
+
+class Summary(Struct, frozen=True):
+    """The last line: how much was looked at and what came of it."""
+
+    models: int = 0
+    failed: int = 0
+    layers: int = 0
+    findings: int = 0
+    errors: int = 0
+    warnings: int = 0
+    infos: int = 0
+    suppressed: int = 0
+    exit_code: int = 0
+
+
+class RunReport(Struct, frozen=True):
+    """The whole run: the JSON report."""
+
+    schema_version: int
+    tool: Tool
+    models: tuple[ModelReport, ...]
+    summary: Summary = Summary()
+    profile: str = "generic"
+    rules: tuple[RuleInfo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a report is to be shown: columns and colours of the terminal, and how much."""
+
+    width: int = 100
+    color: bool = False
+    verbose: int = 0
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFormat:
+    """A report: its name on the command line, and the function that renders it."""
+
+    name: str
+    summary: str
+    render: Callable[[RunReport, View], str]

@@ -1,0 +1,8 @@
+"""Costs of a node and of a graph: MACs, params, bytes, peak activation (no torch)."""
+
+from __future__ import annotations
+
+from convlint.cost.graph import GraphCost, count
+from convlint.cost.node import NodeCost, count_node
+
+__all__ = ["GraphCost", "NodeCost", "count", "count_node"]
