@@ -1,0 +1,130 @@
+"""Groups the places of a rule by the line that builds them, and words each group."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from convlint import edit as edits
+from convlint.analysis.folding import fold
+from convlint.checking.run import Proposal, RuleRun
+from convlint.checking.savings import Savings
+from convlint.contract import Alternative, Context, Finding, Related, Saving
+from convlint.ir.graph import ModelGraph
+from convlint.ir.nodes import Node, SourceSpan
+
+MOST_RELATED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The places of one rule that share a constructor line, in execution order."""
+
+    first: Node
+    proposals: tuple[Proposal, ...]
+    nodes: tuple[Node, ...]
+
+
+def findings_of(
+    run: RuleRun, context: Context, savings: Savings, identity: str
+) -> tuple[Finding, ...]:
+    """Return the findings of one rule's run, one per constructor line.
+
+    ``identity`` names the model in fingerprints: its class or expression, no path.
+    """
+    seen: dict[str, int] = {}
+    found = []
+    for group in _groups(run.proposals, context.graph):
+        finding = _finding(run, group, context, savings, identity)
+        again = seen.get(finding.fingerprint, 0)
+        seen[finding.fingerprint] = again + 1
+        if again:
+            text = _digest(finding.fingerprint, str(again))
+            finding = msgspec.structs.replace(finding, fingerprint=text)
+        found.append(finding)
+    return tuple(found)
+
+
+def _groups(proposals: Iterable[Proposal], graph: ModelGraph) -> Iterator[_Group]:
+    by_line: dict[tuple[str, ...], list[Proposal]] = {}
+    for proposal in sorted(proposals, key=lambda p: graph.order[p.site.anchor]):
+        node = graph[proposal.site.anchor]
+        span = node.location
+        key = (node.module,) if span is None else (span.path, str(span.line))
+        by_line.setdefault(key, []).append(proposal)
+    for members in by_line.values():
+        ids = {key for proposal in members for key in proposal.site.nodes}
+        nodes = sorted((graph[key] for key in ids), key=lambda node: graph.order[node.id])
+        yield _Group(graph[members[0].site.anchor], tuple(members), tuple(nodes))
+
+
+def _finding(
+    run: RuleRun, group: _Group, context: Context, savings: Savings, identity: str
+) -> Finding:
+    meta, options = run.active.rule.meta, run.active.options
+    sites = tuple(proposal.site for proposal in group.proposals)
+    advice = run.active.rule.advise(context, sites, options)
+    modules = tuple(dict.fromkeys(n.module for n in group.nodes if n.kind == group.first.kind))
+    facts = msgspec.json.encode(group.first.op).decode()
+    return Finding(
+        code=meta.code,
+        name=meta.name,
+        severity=run.active.severity,
+        exact=meta.exact,
+        message=advice.message,
+        modules=modules,
+        location=group.first.location,
+        related=_related(group, context.graph),
+        saving=_saving(group, 0, savings),
+        fingerprint=_digest(meta.code, identity, *sorted(modules), facts),
+        module_groups=fold(modules),
+        instead=advice.instead,
+        risk=advice.risk,
+        alternatives=_alternatives(group, savings),
+        sites=len(sites),
+    )
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _saving(group: _Group, place: int, savings: Savings) -> Saving:
+    ways = [way for proposal in group.proposals if (way := proposal.edit(place)) is not None]
+    return savings.of(edits.merge(ways)[0])
+
+
+def _alternatives(group: _Group, savings: Savings) -> tuple[Alternative, ...]:
+    most = max(len(proposal.rewrites) for proposal in group.proposals)
+    found = []
+    for place in range(1, most):
+        labels = [p.rewrites[place].label for p in group.proposals if p.edit(place) is not None]
+        if labels:
+            found.append(Alternative(labels[0], _saving(group, place, savings)))
+    return tuple(found)
+
+
+def _related(group: _Group, graph: ModelGraph) -> tuple[Related, ...]:
+    """The lines that call the places, the lines of their other nodes, the helpers' callers."""
+    anchors = [graph[proposal.site.anchor] for proposal in group.proposals]
+    chosen = {node.id for node in anchors}
+    spans = [(node.called_at, "called here") for node in anchors]
+    spans += [
+        (node.location, f"{node.module or node.kind} belongs to it")
+        for node in group.nodes
+        if node.id not in chosen and node.kind == group.first.kind
+    ]
+    spans += [(span, "built through here") for node in anchors for span in node.built_through]
+    own = group.first.location
+    lines: dict[tuple[str, int], Related] = {}
+    for span, message in spans:
+        if span is not None and not _same_line(span, own):
+            lines.setdefault((span.path, span.line), Related(span.path, span.line, message))
+    return tuple(lines.values())[:MOST_RELATED]
+
+
+def _same_line(span: SourceSpan, other: SourceSpan | None) -> bool:
+    return other is not None and (span.path, span.line) == (other.path, other.line)

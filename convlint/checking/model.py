@@ -1,0 +1,171 @@
+"""check_model: the steps from a Reply to a ModelReport, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from convlint import edit as edits
+from convlint.checking.findings import findings_of
+from convlint.checking.layers import layers
+from convlint.checking.run import ActiveRule, RuleRun, crash, run_rules
+from convlint.checking.savings import Savings, totals
+from convlint.contract import After, Context, Finding, ModelReport, Totals
+from convlint.cost import count
+from convlint.edit import GraphEdit
+from convlint.errors import GraphError
+from convlint.ir import nodes as ir
+from convlint.ir.codec import open_document
+from convlint.ir.graph import ModelGraph
+from convlint.wire import Diagnostic, Reply
+
+
+def check_model(
+    reply: Reply, active: tuple[ActiveRule, ...], *, profile: str = "generic"
+) -> ModelReport:
+    """Return what the rules say about the model that ``reply`` holds.
+
+    A model that could not be read gives a report with status ``failed`` and a CL902; a rule
+    that raises leaves a CL903 and the other rules' findings stay. Code frames are not filled.
+    """
+    if reply.graph is None:
+        return _unread(reply, _failure(reply))
+    try:
+        graph = open_document(reply.graph)
+    except GraphError as error:
+        message = f"the trace of the model is broken: {error.format()}"
+        return _unread(reply, (Diagnostic("CL902", message, "error"),), status="failed")
+    return _check(reply, Context(graph, count(graph), profile), active)
+
+
+def _check(reply: Reply, context: Context, active: tuple[ActiveRule, ...]) -> ModelReport:
+    runs = run_rules(context, active)
+    findings, crashes = _word(reply, context, runs)
+    unknown = _unknown_ops(context.graph)
+    partial = reply.status == "complete" and bool(unknown)
+    return ModelReport(
+        target=reply.target,
+        status="partial" if partial else reply.status,
+        inputs=reply.inputs,
+        totals=totals(context.cost),
+        after=_after(context, runs),
+        layers=layers(context.graph, context.cost),
+        findings=findings,
+        diagnostics=(
+            *reply.diagnostics,
+            *_failure(reply),
+            *unknown,
+            *_nothing_to_check(context),
+            *crashes,
+        ),
+        refusals=tuple(refusal for run in runs for refusal in run.refusals),
+        expression=reply.expression,
+    )
+
+
+def _unread(
+    reply: Reply, diagnostics: tuple[Diagnostic, ...], status: str | None = None
+) -> ModelReport:
+    return ModelReport(
+        target=reply.target,
+        status=status or reply.status,
+        inputs=reply.inputs,
+        diagnostics=(*reply.diagnostics, *diagnostics),
+        expression=reply.expression,
+    )
+
+
+def _failure(reply: Reply) -> tuple[Diagnostic, ...]:
+    """Return why the model, or the rest of it, could not be read."""
+    failure = reply.failure
+    if failure is None:
+        return ()
+    message = f"{failure.message}; {failure.fix}" if failure.fix else failure.message
+    severity: Literal["error", "warning", "info"] = "warning"
+    if reply.status in ("failed", "skipped"):
+        severity = "error" if reply.status == "failed" else "info"
+    return (Diagnostic("CL902", message, severity, failure.location),)
+
+
+def _word(
+    reply: Reply, context: Context, runs: tuple[RuleRun, ...]
+) -> tuple[tuple[Finding, ...], tuple[Diagnostic, ...]]:
+    """Return the findings, dearest first, and a CL903 for each rule that crashed."""
+    savings = Savings(context.graph, context.cost)
+    identity = reply.expression or reply.class_name or reply.target.rpartition(":")[2]
+    findings: list[Finding] = []
+    crashes = []
+    for run in runs:
+        if run.crash is not None:
+            crashes.append(run.crash)
+            continue
+        try:
+            findings += findings_of(run, context, savings, identity)
+        except Exception as error:
+            crashes.append(crash(run.active.rule, error))
+    return tuple(sorted(findings, key=_dearest_first)), tuple(crashes)
+
+
+def _dearest_first(finding: Finding) -> tuple[int, int, str, str, int]:
+    span = finding.location
+    path, line = (span.path, span.line) if span is not None else ("", 0)
+    return (-finding.saving.macs, -finding.saving.params, finding.code, path, line)
+
+
+def _after(context: Context, runs: tuple[RuleRun, ...]) -> After:
+    exact = [run for run in runs if run.active.rule.meta.exact]
+    rest = [run for run in runs if not run.active.rule.meta.exact]
+    return After(exact=_rewritten(context, exact), all=_rewritten(context, [*exact, *rest]))
+
+
+def _rewritten(context: Context, runs: Iterable[RuleRun]) -> Totals:
+    """Return the totals with all compatible edits made, rule by rule in this order.
+
+    A rule whose edits do not go together with the earlier ones is left out.
+    """
+    made: list[GraphEdit] = []
+    cost = context.cost
+    for run in runs:
+        ways = [way for proposal in run.proposals if (way := proposal.edit()) is not None]
+        if not ways:
+            continue
+        try:
+            graph = edits.apply(context.graph, edits.merge([*made, *ways])[0])
+        except GraphError:
+            continue
+        made += ways
+        cost = count(graph)
+    return totals(cost)
+
+
+def _unknown_ops(graph: ModelGraph) -> tuple[Diagnostic, ...]:
+    """Name each operation that is not described and may hold MACs, with its first line."""
+    found: dict[str, list[ir.Node]] = {}
+    for node in graph:
+        if isinstance(node.op, ir.Opaque) and node.op.may_hold_macs:
+            found.setdefault(node.op.target, []).append(node)
+    return tuple(
+        Diagnostic(
+            code="CL905",
+            message=f"{target} is not counted (called {_times(len(members))}): "
+            "the totals miss its MACs",
+            severity="warning",
+            location=members[0].called_at or members[0].built_at,
+        )
+        for target, members in found.items()
+    )
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def _nothing_to_check(context: Context) -> tuple[Diagnostic, ...]:
+    has_conv = any(isinstance(node.op, ir.Conv) for node in context.graph)
+    if has_conv and context.cost.params:
+        return ()
+    lacks = "parameters" if has_conv else "convolutions"
+    if not has_conv and not context.cost.params:
+        lacks = "convolutions and no parameters"
+    message = f"the model has no {lacks}: most rules have nothing to look at"
+    return (Diagnostic("CL904", message, "info"),)

@@ -1,0 +1,134 @@
+"""Runs every rule on a graph: the places it proposes, the places it left alone, its crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from convlint import edit as edits
+from convlint.checking.savings import Savings, passes_gate
+from convlint.contract import Context, Options, Refused, Rewrite, Rule, Severity
+from convlint.edit import GraphEdit
+from convlint.wire import Diagnostic
+
+EXACT_GATE = 0.001
+APPROXIMATE_GATE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRule:
+    """A rule that is to run, with the severity and the options that the settings give it."""
+
+    rule: Rule
+    severity: Severity
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One place that a rule may rewrite, and how; the first rewrite is the one counted."""
+
+    site: Any
+    rewrites: tuple[Rewrite, ...]
+
+    def edit(self, place: int = 0) -> GraphEdit | None:
+        """Return the edit of one way, None where there is none or it promises nothing."""
+        if place >= len(self.rewrites) or not self.rewrites[place].claimed:
+            return None
+        return self.rewrites[place].edit
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRun:
+    """What one rule made of the graph."""
+
+    active: ActiveRule
+    proposals: tuple[Proposal, ...] = ()
+    refusals: tuple[Refused, ...] = ()
+    crash: Diagnostic | None = None
+
+
+@dataclass(slots=True)
+class _Claims:
+    """Which nodes the findings of each rule stand on; lives as long as one run."""
+
+    nodes: dict[str, set[str]] = field(default_factory=dict)
+
+    def taken(self, codes: tuple[str, ...], anchor: str) -> bool:
+        return any(anchor in self.nodes.get(code, ()) for code in codes)
+
+
+def run_rules(context: Context, active: tuple[ActiveRule, ...]) -> tuple[RuleRun, ...]:
+    """Return one run per rule, in order of code.
+
+    A rule sees its places silenced where a rule it yields to has a finding on the same node,
+    and all of them where their joint saving is under its gate. A rule that raises leaves a
+    CL903 and nothing else; the others are not touched by it.
+    """
+    savings = Savings(context.graph, context.cost)
+    claims = _Claims()
+    runs = []
+    for one in _winners_first(active):
+        try:
+            run = _run(context, one, claims, savings)
+        except Exception as error:
+            run = RuleRun(one, crash=crash(one.rule, error))
+        claims.nodes[one.rule.meta.code] = {n for p in run.proposals for n in p.site.nodes}
+        runs.append(run)
+    return tuple(sorted(runs, key=lambda run: run.active.rule.meta.code))
+
+
+def crash(rule: Rule, error: Exception) -> Diagnostic:
+    """Return the word about a rule that raised."""
+    what = f"{type(error).__name__}: {error}"
+    message = f"rule {rule.meta.code} {rule.meta.name} crashed and was left out: {what}"
+    return Diagnostic(code="CL903", message=message, severity="error")
+
+
+def _winners_first(active: tuple[ActiveRule, ...]) -> Iterator[ActiveRule]:
+    by_code = {one.rule.meta.code: one for one in active}
+    done: set[str] = set()
+
+    def visit(code: str) -> Iterator[ActiveRule]:
+        if code in done or code not in by_code:
+            return
+        done.add(code)
+        for winner in by_code[code].rule.meta.yields_to:
+            yield from visit(winner)
+        yield by_code[code]
+
+    for code in sorted(by_code):
+        yield from visit(code)
+
+
+def _run(context: Context, one: ActiveRule, claims: _Claims, savings: Savings) -> RuleRun:
+    rule, options = one.rule, one.options
+    proposals: list[Proposal] = []
+    refusals: list[Refused] = []
+    for site in rule.find(context, options):
+        if claims.taken(rule.meta.yields_to, site.anchor):
+            continue
+        refusal = rule.guard(context, site, options)
+        if refusal is None:
+            proposals.append(Proposal(site, rule.rewrite(context, site, options)))
+        else:
+            module = context.graph[site.anchor].module
+            refusals.append(Refused(rule.meta.code, rule.meta.name, module, refusal.reason))
+    _prove(context, proposals)
+    if rule.meta.gated and not _worth_it(context, rule, proposals, savings):
+        proposals = []
+    return RuleRun(one, tuple(proposals), tuple(refusals))
+
+
+def _prove(context: Context, proposals: list[Proposal]) -> None:
+    """Make all edits of each way at once, so that an edit that breaks the graph is a crash."""
+    for place in range(max((len(p.rewrites) for p in proposals), default=0)):
+        ways = [p.rewrites[place].edit for p in proposals if place < len(p.rewrites)]
+        edits.apply(context.graph, edits.merge(ways)[0])
+
+
+def _worth_it(context: Context, rule: Rule, proposals: list[Proposal], savings: Savings) -> bool:
+    first = [proposal.rewrites[0].edit for proposal in proposals if proposal.rewrites]
+    share = EXACT_GATE if rule.meta.exact else APPROXIMATE_GATE
+    return passes_gate(savings.of(edits.merge(first)[0]), context.cost, share)
