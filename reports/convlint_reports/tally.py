@@ -1,0 +1,52 @@
+"""Counts over a whole run: by rule, and the last line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convlint.contract import Finding, RunReport
+from convlint_reports import savings
+from convlint_reports.words import plural
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """How often one rule spoke, and the largest saving of one finding of it."""
+
+    code: str
+    name: str
+    findings: int
+    modules: int
+    largest: str
+
+
+def by_rule(run: RunReport) -> tuple[RuleCount, ...]:
+    """Return one row a rule that found something, the largest saving first."""
+    rules: dict[str, list[Finding]] = {}
+    for finding in savings.ordered(f for m in run.models for f in savings.live(m.findings)):
+        rules.setdefault(finding.code, []).append(finding)
+    return tuple(_count(found) for found in rules.values())
+
+
+def _count(found: list[Finding]) -> RuleCount:
+    first = found[0]
+    modules = sum(len(finding.modules) for finding in found)
+    return RuleCount(first.code, first.name, len(found), modules, savings.main(first.saving))
+
+
+def line(run: RunReport) -> str:
+    """Return the last line: how much was looked at and what came of it."""
+    total = run.summary
+    levels = (
+        f"{plural(total.errors, 'error')}, {plural(total.warnings, 'warning')}, {total.infos} info"
+    )
+    known = sum(f.baseline == "known" for m in run.models for f in m.findings)
+    parts = [
+        plural(total.models, "model"),
+        plural(total.layers, "layer"),
+        plural(total.findings, "finding") + (f" ({levels})" if total.findings else ""),
+        f"{total.suppressed:,} suppressed",
+        *([f"{known:,} known"] if known else []),
+        f"{total.failed:,} failed",
+    ]
+    return ", ".join(parts)
