@@ -1,6 +1,9 @@
 # make demo   lint examples/ and write an HTML and a Markdown report
 # make test   install what the tests need and run them
 # make check  everything a change has to pass
+# make docs   write docs/rules.md and the output shown in README.md anew
+# make bench  time convlint here
+# make clean  take away .venv, caches and reports
 # PYTHON=...       the interpreter that .venv is made from (3.11 or newer)
 # CONSTRAINTS=...  the pins to install under
 # TORCH=...        another torch than the pinned one, with pins that leave it free
@@ -21,7 +24,7 @@ MARKDOWN = convlint-report.md
 .PHONY: help demo test check lint coverage docs bench clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^$$/q; s/^# //p' Makefile
 
 demo: $(RUNTIME)
 	@$(BIN)/convlint examples/ --report html=$(HTML) --report markdown=$(MARKDOWN); code=$$?; \
@@ -38,6 +41,7 @@ lint: $(TESTING)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/update.py --check
 
 # The tests, measured in their child processes too; the bar stands in pyproject.toml.
 coverage: $(TESTING)
@@ -47,7 +51,7 @@ coverage: $(TESTING)
 	$(BIN)/coverage report
 
 docs: $(RUNTIME)
-	$(BIN)/convlint rule --all > docs/rules.md
+	$(BIN)/python docs/update.py
 
 bench: $(TESTING)
 	@for file in benchmarks/bench_*.py; do \
@@ -62,7 +66,9 @@ clean:
 $(BIN)/python:
 	@for python in $(PYTHON) python3.13 python3.12 python3.11; do \
 		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-			echo "making $(VENV) with $$("$$python" --version)"; exec "$$python" -m venv $(VENV); \
+			echo "making $(VENV) with $$("$$python" --version)"; \
+			"$$python" -m venv $(VENV) && exit 0; \
+			rm -rf $(VENV); exit 1; \
 		fi; \
 	done; \
 	echo "convlint needs Python 3.11 or newer, and neither $(PYTHON) nor python3.11 to python3.13 is one; say which: make PYTHON=/path/to/python3.12" >&2; \
