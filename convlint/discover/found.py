@@ -1,0 +1,103 @@
+"""From targets to what is sent to the child; what is clear without it is answered here."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from convlint import errors, wire
+from convlint.discover.requests import of_file, of_module
+from convlint.discover.shapes import Inputs
+from convlint.discover.source import SourceFile, parse
+from convlint.discover.targets import Target
+from convlint.ir.nodes import SourceSpan
+
+_MENTIONS_MODELS = re.compile(rb"torch|\bnn\b|Module")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One model to check: the Request for it, or the Reply where none need be sent.
+
+    ``asked`` is the target the user typed; all that one target led to share it.
+    """
+
+    asked: str
+    what: wire.Request | wire.Reply
+
+
+def read(
+    targets: Sequence[Target], declared: Inputs = (), *, hook: bool = False
+) -> tuple[Found, ...]:
+    """Return the models of the targets; raise UsageError for a folder without any.
+
+    ``declared`` is the input list of ``--input``, the only one tried. In a ``hook`` files
+    without a model are left out in silence.
+    """
+    found = [
+        Found(target.asked, item) for target in targets for item in _models(target, declared, hook)
+    ]
+    asked = {item.asked for item in found}
+    empty = next((target for target in targets if target.asked not in asked), None)
+    if empty is not None and not hook:
+        raise errors.UsageError(
+            "no model in this folder (no class derives from nn.Module)",
+            where=empty.asked,
+            fix="name the model as file.py:EXPR",
+        )
+    return tuple(found)
+
+
+def _models(target: Target, declared: Inputs, hook: bool) -> Iterator[wire.Request | wire.Reply]:
+    if target.file is None:
+        yield of_module(target, declared)
+        return
+    try:
+        source = _parsed(target, target.file.read_bytes())
+    except OSError as error:
+        yield _failed(target, "import-error", f"cannot be read: {error.strerror}")
+    except SyntaxError as error:
+        yield _broken(target, error)
+    except ValueError as error:  # null bytes, an encoding that does not exist
+        yield _failed(target, "syntax-error", f"is not Python: {error}")
+    else:
+        requests = of_file(source, target, declared) if source else ()
+        yield from requests
+        if not requests and target.named and not hook:
+            what = "no model in this file (no class derives from nn.Module)"
+            yield _failed(target, "not-a-module", what, fix=f"name it: {target.path}:EXPR")
+
+
+def _parsed(target: Target, text: bytes) -> SourceFile | None:
+    """Return the parsed file, or None where it is plain that no model is in it."""
+    assert target.file is not None
+    if target.expression or _MENTIONS_MODELS.search(text):
+        return parse(text, target.path, target.file)
+    if target.named:
+        ast.parse(text, filename=target.path)
+    return None
+
+
+def _broken(target: Target, error: SyntaxError) -> wire.Reply:
+    span = SourceSpan(path=target.path, line=error.lineno or 1, column=error.offset or 1)
+    line = f": {error.text.strip()}" if error.text else ""
+    return _failed(target, "syntax-error", f"{error.msg}{line}", span=span)
+
+
+def _failed(
+    target: Target,
+    kind: wire.FailureKind,
+    message: str,
+    *,
+    fix: str = "",
+    span: SourceSpan | None = None,
+) -> wire.Reply:
+    where = span or SourceSpan(path=target.path, line=1)
+    return wire.Reply(
+        target=target.path,
+        status="failed",
+        failure=wire.Failure(kind=kind, message=message, fix=fix, location=where),
+        sources={target.path: str(target.file)},
+    )

@@ -1,0 +1,142 @@
+"""Which classes of a file are taken for its models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.discover.asking import requests
+
+
+def names(tmp_path: Path, text: str) -> list[str]:
+    """Return the displayed names of the roots."""
+    return [request.target.partition(":")[2] for request in requests(tmp_path, text)]
+
+
+@pytest.mark.parametrize(
+    ("header", "base"),
+    [
+        ("", "nn.Module"),
+        ("", "nn.Sequential"),
+        ("import torch.nn as tnn\n", "tnn.Module"),
+        ("import torch\n", "torch.nn.Module"),
+        ("from torch.nn import Module\n", "Module"),
+        ("from torch.nn import *\n", "Module"),
+        ("import pytorch_lightning as pl\n", "pl.LightningModule"),
+        ("from lightning.pytorch import LightningModule\n", "LightningModule"),
+        ("from typing import Generic, TypeVar\nT = TypeVar('T')\n", "nn.Module, Generic[T]"),
+    ],
+)
+def test_every_spelling_of_a_module_is_a_model(tmp_path: Path, header: str, base: str) -> None:
+    """A class is a model however its base is imported and spelled."""
+    (request,) = requests(tmp_path, f"{header}class Net({base}):\n    pass\n")
+    assert request.class_name == "Net"
+    assert not request.tentative
+
+
+def test_a_base_from_elsewhere_is_tentative(tmp_path: Path) -> None:
+    """A class whose base another project defines is tried, and may turn out to be no model."""
+    (request,) = requests(tmp_path, "from zoo import Base\nclass Net(Base):\n    pass\n")
+    assert request.tentative
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "dict",
+        "Exception",
+        "torch.utils.data.Dataset",
+        "torch.autograd.Function",
+        "collections.Counter",
+    ],
+)
+def test_other_classes_are_no_models(tmp_path: Path, base: str) -> None:
+    """Builtins, the standard library and torch's other classes are no models."""
+    text = f"import collections\nclass Data({base}):\n    pass\nclass Net(nn.Module):\n    pass\n"
+    assert names(tmp_path, text) == ["Net"]
+
+
+def test_parts_are_no_roots(tmp_path: Path) -> None:
+    """What a model builds, inherits from, or gets as an argument is not a model of its own."""
+    text = """
+class Block(nn.Module): pass
+class Stem(nn.Module): pass
+class Head(nn.Module): pass
+class Base(nn.Module): pass
+def make_stem(): return Stem()
+class Net(Base):
+    def __init__(self, block):
+        self.stem = make_stem()
+        self.head = Head()
+        self.body = block()
+def net(): return Net(Block)
+"""
+    assert names(tmp_path, text) == ["Net"]
+
+
+def test_an_instance_handed_to_a_function_stays_a_root(tmp_path: Path) -> None:
+    """``train(Net())`` does not make Net a part of anything."""
+    assert names(tmp_path, "class Net(nn.Module): pass\ndef train(m): pass\ntrain(Net())\n") == [
+        "Net"
+    ]
+
+
+def test_checks_and_hints_do_not_use(tmp_path: Path) -> None:
+    """isinstance checks and annotations are no uses."""
+    text = """
+class A(nn.Module): pass
+class B(nn.Module):
+    def f(self, a: A) -> A: return isinstance(a, A)
+"""
+    assert names(tmp_path, text) == ["A", "B"]
+
+
+def test_where_all_use_each_other_the_last_stands_for_the_file(tmp_path: Path) -> None:
+    """A file whose classes build each other still has a model."""
+    text = """
+class A(nn.Module):
+    def f(self): return B()
+class B(nn.Module):
+    def f(self): return A()
+"""
+    assert names(tmp_path, text) == ["B"]
+
+
+def test_a_loss_beside_a_model_is_no_root(tmp_path: Path) -> None:
+    """Losses are modules too; beside a model they are left out."""
+    text = "class DiceLoss(nn.Module): pass\nclass Net(nn.Module): pass\n"
+    assert names(tmp_path, text) == ["Net"]
+
+
+def test_a_bound_name_replaces_its_class(tmp_path: Path) -> None:
+    """``model = Net(10).eval()`` at module level is the model, built as the file builds it."""
+    text = "class Net(nn.Module):\n    def __init__(self, n): pass\nmodel = Net(10).eval()\n"
+    (request,) = requests(tmp_path, text)
+    assert request.target == "net.py:model"
+    assert request.expressions == ("model",)
+
+
+def test_a_bound_sequential_is_a_model(tmp_path: Path) -> None:
+    """A module-level nn.Sequential is a model, a lone layer or loss is none."""
+    text = "net = nn.Sequential(nn.Conv2d(3, 8, 3))\nloss = nn.CrossEntropyLoss()\n"
+    assert names(tmp_path, text) == ["net"]
+
+
+def test_a_bound_part_of_a_bound_model_is_no_root(tmp_path: Path) -> None:
+    """A backbone that another bound model wraps is looked at as its part."""
+    text = """
+class Body(nn.Module): pass
+class Net(nn.Module): pass
+body = Body()
+net = Net(body)
+"""
+    assert names(tmp_path, text) == ["net"]
+
+
+def test_an_expression_is_taken_as_typed(tmp_path: Path) -> None:
+    """file.py:EXPR asks for exactly that, colons and quotes in it included."""
+    text = "class Net(nn.Module):\n    def __init__(self, **k): pass\n"
+    (request,) = requests(tmp_path, text, "net.py:Net(a={'b': 1})")
+    assert request.expressions == ("Net(a={'b': 1})",)
+    assert request.target == "net.py:Net(a={'b': 1})"
