@@ -1,0 +1,65 @@
+"""Builds a model without paying for its weights: on the meta device where that works."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from convlint.tracing.tensors import SMALL
+
+_EMPTY = frozenset(
+    [torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.normal]
+)
+_ALWAYS_META = frozenset([torch.empty, torch.rand, torch.randn, torch.normal])
+
+
+class MetaWeights(TorchFunctionMode):
+    """While active, new tensors without content go to meta.
+
+    Tables (``arange``, ``linspace``, ``tensor``, ``randperm``) and small ``zeros`` and ``ones``
+    stay on the CPU, so that constructors can read them (``.tolist()`` of drop rates) and index
+    buffers keep their values.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Send a factory call to meta; leave every other call as it is."""
+        kwargs = dict(kwargs or {})
+        if func in _EMPTY and (func in _ALWAYS_META or _size(args, kwargs) > SMALL):
+            kwargs["device"] = torch.device("meta")
+        elif "device" in kwargs and func.__name__ not in ("to",):
+            kwargs["device"] = torch.device("cpu")
+        return func(*args, **kwargs)
+
+
+def _size(args: Any, kwargs: dict[str, Any]) -> int:
+    given = args[0] if args and isinstance(args[0], (list, tuple)) else args
+    size = kwargs.get("size", given)
+    try:
+        return math.prod(int(n) for n in size)
+    except (TypeError, ValueError):
+        return 0
+
+
+def build(make: Callable[[], Any]) -> Any:
+    """Return what ``make`` returns, with weights on meta if the constructor allows it.
+
+    A constructor that needs real values (``.item()`` of a weight) is run again on the CPU.
+    Raises what ``make`` raises there.
+    """
+    try:
+        with MetaWeights():
+            made = make()
+    except Exception:
+        return make()
+    return made
+
+
+def parameters_are_lazy(model: nn.Module) -> bool:
+    """Return whether some parameters get their shape from the first run."""
+    kind = nn.parameter.UninitializedTensorMixin
+    return any(isinstance(t, kind) for m in model.modules() for t in m._parameters.values())

@@ -1,0 +1,148 @@
+"""What goes into the model: declared, shown by the model or the file, or inferred."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlint.tracing.tensors import spec_of, tensors_in
+from convlint.wire import InputSpec, Request
+
+_SIDES_2D = (
+    224, 32, 28, 64, 256, 512, 128, 96, 299, 384, 160, 192, 48, 16, 227, 300, 320, 331, 336, 416,
+    448, 572, 640, 8,
+)  # fmt: skip
+_OBLONG_2D = ((32, 128), (32, 100), (64, 256), (128, 256), (48, 320), (240, 320), (480, 640))
+_LENGTHS_1D = (1024, 128, 256, 64, 32, 512, 4096, 16000, 2048, 8192, 100, 187, 1000, 3000, 22050)
+_VOLUMES_3D = (
+    (32, 32, 32), (16, 112, 112), (64, 64, 64), (16, 64, 64), (8, 64, 64), (96, 96, 96),
+    (128, 128, 128), (16, 16, 16), (8, 32, 32), (16, 224, 224), (32, 224, 224),
+)  # fmt: skip
+
+Inputs = tuple[InputSpec, ...]
+
+
+def candidates(request: Request, model: nn.Module) -> Iterator[Inputs]:
+    """Yield whole input lists in the order to try them.
+
+    Declared inputs are the only ones where there are any. Then what the model itself shows
+    (``example_input_array``, a timm config), what the file shows, and at last shapes inferred
+    from the first layer.
+    """
+    declared = [given for given in request.inputs if given and given[0].origin == "declared"]
+    if declared:
+        yield from declared
+        return
+    yield from _shown_by_model(model)
+    yield from request.inputs
+    yield from _inferred(model)
+
+
+def _shown_by_model(model: nn.Module) -> Iterator[Inputs]:
+    example = getattr(model, "example_input_array", None)
+    found = list(tensors_in(example))
+    if found:
+        names = list(example) if isinstance(example, dict) else [None] * len(found)
+        yield tuple(
+            InputSpec(spec_of(t).shape, spec_of(t).dtype, name, "example")
+            for t, name in zip(found, names, strict=True)
+        )
+    for attribute in ("pretrained_cfg", "default_cfg"):
+        config = getattr(model, attribute, None)
+        size = config.get("input_size") if isinstance(config, dict) else None
+        if isinstance(size, (list, tuple)) and all(isinstance(n, int) for n in size):
+            yield (InputSpec((1, *size), _float_of(model), None, "example"),)
+
+
+def _inferred(model: nn.Module) -> Iterator[Inputs]:
+    count = _required_inputs(model)
+    for shape, dtype in _shapes(model):
+        yield (InputSpec(shape, dtype, None, "inferred"),) * count
+
+
+def _required_inputs(model: nn.Module) -> int:
+    """Return how many arguments ``forward`` cannot do without, at least 1."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return 1
+    fixed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p for p in parameters if p.kind in fixed and p.default is inspect.Parameter.empty]
+    return max(1, len(needed))
+
+
+def _shapes(model: nn.Module) -> Iterator[tuple[tuple[int, ...], str]]:
+    dtype = _float_of(model)
+    kinds = _first_layers(model)
+    for kind, width in kinds:
+        if kind == "embedding":
+            for length in (64, 16, 128):
+                yield (1, length), "int64"
+        elif kind == "linear":
+            for shape in ((1, width), (1, 64, width), (1, 1, width)):
+                yield shape, dtype
+        else:
+            for channels in dict.fromkeys((width, 3, 1)):
+                for sizes in _sizes(int(kind)):
+                    yield (1, channels, *sizes), dtype
+
+
+def _sizes(axes: int) -> Iterator[tuple[int, ...]]:
+    if axes == 1:
+        yield from ((length,) for length in _LENGTHS_1D)
+    elif axes == 3:
+        yield from _VOLUMES_3D
+    else:
+        yield from ((side, side) for side in _SIDES_2D)
+        yield from _OBLONG_2D
+
+
+def _first_layers(model: nn.Module) -> list[tuple[str, int]]:
+    """Return what kinds of first layer to believe in: ("2", channels), ("linear", width), …"""
+    found: dict[str, int] = {}
+    for module in model.modules():
+        if isinstance(module, nn.modules.conv._ConvNd):
+            found.setdefault(str(len(module.kernel_size)), module.in_channels)
+        elif isinstance(module, nn.Linear):
+            found.setdefault("linear", module.in_features)
+        elif isinstance(module, nn.Embedding):
+            found.setdefault("embedding", module.num_embeddings)
+    for parameter in model.parameters():
+        axes = parameter.dim() - 2
+        if axes in (1, 2, 3) and str(axes) not in found:
+            found[str(axes)] = int(parameter.shape[1])
+    found.setdefault("2", 3)
+    return list(found.items())
+
+
+def _float_of(model: nn.Module) -> str:
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            return str(parameter.dtype).removeprefix("torch.")
+    return "float32"
+
+
+def make(specs: Inputs, device: str) -> tuple[tuple[torch.Tensor, ...], dict[str, Any]]:
+    """Return (args, kwargs) of tensors of these specs on ``device``, random where real."""
+    args: list[torch.Tensor] = []
+    kwargs: dict[str, Any] = {}
+    for spec in specs:
+        tensor = _tensor(spec, device)
+        if spec.name is None:
+            args.append(tensor)
+        else:
+            kwargs[spec.name] = tensor
+    return tuple(args), kwargs
+
+
+def _tensor(spec: InputSpec, device: str) -> torch.Tensor:
+    dtype = getattr(torch, spec.dtype)
+    if device == "meta":
+        return torch.empty(spec.shape, dtype=dtype, device="meta")
+    if dtype.is_floating_point or dtype.is_complex:
+        return torch.randn(spec.shape, dtype=dtype, device=device)
+    return torch.zeros(spec.shape, dtype=dtype, device=device)

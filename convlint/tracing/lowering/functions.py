@@ -1,0 +1,102 @@
+"""Elementwise arithmetic and reductions, and what is known to hold no MACs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import fx
+
+from convlint.ir import nodes as ir
+from convlint.tracing.lowering.call import Call, Handler, Lowered, tuple_of
+
+_ALIASES = {
+    "__add__": "add", "__radd__": "add", "__iadd__": "add",
+    "__mul__": "mul", "__rmul__": "mul", "__imul__": "mul", "multiply": "mul",
+    "__sub__": "sub", "__isub__": "sub", "subtract": "sub",
+    "__truediv__": "div", "__itruediv__": "div", "__div__": "div", "divide": "div",
+    "true_divide": "div",
+}  # fmt: skip
+
+
+def canonical(name: str) -> str:
+    """Return the name without the marks of methods, operators and in-place forms."""
+    if name in _ALIASES:
+        return _ALIASES[name]
+    if name.endswith("_") and not name.endswith("__"):
+        return name[:-1]
+    return name
+
+
+def binary(call: Call) -> Lowered:
+    """Lower add and mul of two tensors or of a tensor and a number."""
+    kind = ir.Add if call.name == "add" else ir.Mul
+    numbers = [v for v in (*call.args, call.kwargs.get("other")) if isinstance(v, (int, float))]
+    alpha = call.kwargs.get("alpha", 1)
+    if call.name == "add" and alpha != 1:
+        return Lowered(ir.Elementwise("add_scaled"), tuple(call.tensors))
+    scalar = float(numbers[0]) if numbers and len(call.tensors) == 1 else None
+    inputs = tuple(call.tensors)
+    if len(inputs) == 1 and scalar is None:
+        inputs = inputs * 2
+    return Lowered(kind(scalar), inputs)
+
+
+def elementwise(call: Call) -> Lowered:
+    """Lower a function of corresponding elements."""
+    return Lowered(ir.Elementwise(call.name), tuple(call.tensors))
+
+
+def reduce(call: Call) -> Lowered | None:
+    """Lower a reduction over axes; one that also returns indices stays opaque."""
+    if len(call.record.outputs) != 1 or len(call.tensors) != 1:
+        return None
+    given: Any = call.arg(1, "dim", call.kwargs.get("axis"))
+    if isinstance(given, fx.Node):
+        return None
+    rank = len(call.shape)
+    axes = tuple(range(rank)) if given is None else tuple(call.axis(a) for a in tuple_of(given, 1))
+    keep = len(call.output.shape) == rank and bool(axes)
+    return Lowered(ir.Reduce(call.name, axes, keep), (call.source,))
+
+
+_ELEMENTWISE = (
+    "sub div rsub __rsub__ __rtruediv__ __rdiv__ pow __pow__ __rpow__ float_power square sqrt rsqrt"
+    " exp exp2 expm1 log log2 log10 log1p abs absolute neg negative __neg__ sign sgn floor ceil round"
+    " trunc frac sin cos tan asin acos atan atan2 sinh cosh erf erfc erfinv lerp addcmul addcdiv"
+    " clamp clip clamp_min clamp_max maximum minimum fmax fmin where masked_fill fmod remainder"
+    " floor_divide __floordiv__ __rfloordiv__ __mod__ reciprocal sigmoid_ nan_to_num eq ne lt le gt ge"
+    " __eq__ __ne__ __lt__ __le__ __gt__ __ge__ logical_and logical_or logical_not logical_xor __and__"
+    " __or__ __xor__ __invert__ bitwise_and bitwise_or bitwise_not isnan isinf isfinite hypot polar"
+    " imag angle conj logit expit sinc heaviside copysign __abs__ softmin_ threshold_ tanh_"
+).split()
+_REDUCTIONS = (
+    "mean sum amax amin max min std var norm prod logsumexp all any median argmax argmin nanmean"
+    " count_nonzero vector_norm"
+).split()
+FUNCTIONS: dict[str, Handler] = {
+    "add": binary,
+    "mul": binary,
+    **dict.fromkeys(_ELEMENTWISE, elementwise),
+    **dict.fromkeys(_REDUCTIONS, reduce),
+}
+
+_PRODUCTS = frozenset(
+    "addbmm addr bilinear cdist chain_matmul conv_tbc einsum ger inner kron multi_dot outer tensordot"
+    " lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell cholesky solve inv"
+    " matrix_exp matrix_power svd qr eig eigh pinv lstsq vecdot".split()
+)
+_TORCH_ROOMS = ("torch", "torch._C", "torch.functional", "torch.nn.functional", "torch._tensor")
+
+
+def may_hold_macs(target: Any, name: str) -> bool:
+    """Return whether an unknown call may multiply matrices.
+
+    A function or method of torch itself that is not a matrix product does not; an operator of
+    anybody else (``torch.ops.x``) may.
+    """
+    if isinstance(target, str):
+        return name in _PRODUCTS
+    room = getattr(target, "__module__", None) or ""
+    own = room in _TORCH_ROOMS or room.startswith(("torch._C", "torch.nn", "torch.fft", "torch.special"))
+    builtin = room in ("_operator", "builtins", "math", "")
+    return name in _PRODUCTS or not (own or builtin)

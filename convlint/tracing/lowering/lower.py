@@ -1,0 +1,302 @@
+"""Walks a trace and emits the nodes of the ModelGraph, in the order they ran."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from convlint.ir import nodes as ir
+from convlint.ir.graph import ModelGraph
+from convlint.ir.nodes import Node, Param, Ref, SourceSpan, TensorSpec
+from convlint.ir.validate import conv_output_shape
+from convlint.tracing import leaves, sources
+from convlint.tracing.lowering import convs, functions, layers, moves, products
+from convlint.tracing.lowering.call import Call, Handler, Lowered, record_of
+from convlint.tracing.tensors import spec_of, storage_key
+from convlint.tracing.tracer import Trace
+
+_FUNCTIONS: dict[str, Handler] = {
+    **functions.FUNCTIONS,
+    **layers.FUNCTIONS,
+    **moves.FUNCTIONS,
+    **products.FUNCTIONS,
+    **convs.FUNCTIONS,
+}
+_LAYERS: dict[type[nn.Module], Handler] = {
+    **layers.LAYERS,
+    **moves.LAYERS,
+    **products.LAYERS,
+    **convs.LAYERS,
+}
+_NO_INPUTS = ("placeholder", "get_attr", "output")
+
+
+def lower(trace: Trace, storages: dict[int, str]) -> ModelGraph:
+    """Return the ModelGraph of ``trace``.
+
+    ``storages`` gives the storage key of a tensor by its id, where the trace ran on twins.
+    """
+    return _Lowering(trace, storages).run()
+
+
+@dataclass(slots=True)
+class _Lowering:
+    trace: Trace
+    storages: dict[int, str]
+    nodes: list[Node] = field(default_factory=list)
+    refs: dict[fx.Node, Ref] = field(default_factory=dict)
+    parts: dict[fx.Node, tuple[str, int]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def run(self) -> ModelGraph:
+        for node in self.trace.graph.nodes:
+            if node.op == "placeholder":
+                self._emit(node, Lowered(ir.Input(str(node.target)), ()), None)
+            elif node.op == "output":
+                self._output(node)
+            elif node.op in ("call_module", "call_function", "call_method"):
+                self._call(node)
+        unused = tuple(p for p in self._declared() if p.storage not in self.used)
+        return ModelGraph(tuple(self.nodes), unused)
+
+    def _output(self, node: fx.Node) -> None:
+        inputs = tuple(dict.fromkeys(self._ref(source) for source in node.all_input_nodes))
+        self.nodes.append(Node(node.name, ir.Output(), inputs))
+
+    # -- one call -------------------------------------------------------------------
+
+    def _call(self, node: fx.Node) -> None:
+        if node.op == "call_function" and node.target is operator.getitem and self._part(node):
+            return
+        layer = self.trace.module(str(node.target)) if node.op == "call_module" else None
+        call = Call(_name_of(node), _args_of(node), dict(node.kwargs), record_of(node), layer)
+        if call.name == "setitem":
+            self._setitem(node, call)
+            return
+        lowered = self._handle(node, call)
+        self._emit(node, lowered, layer)
+        if _is_in_place(node, layer) and call.tensors:
+            self.refs[call.tensors[0]] = self.refs[node]
+
+    def _handle(self, node: fx.Node, call: Call) -> Lowered:
+        if not call.tensors:
+            values = call.record.values
+            return Lowered(ir.Constant("factory", call.name, values), ())
+        handler = _LAYERS.get(type(call.layer)) if call.layer else _FUNCTIONS.get(call.name)
+        try:
+            lowered = handler(call) if handler else None
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
+            lowered = None
+        if lowered is not None and self._fits(lowered, call):
+            return lowered
+        if call.record.macs:
+            return products.measured(call)
+        return self._opaque(node, call)
+
+    def _opaque(self, node: fx.Node, call: Call) -> Lowered:
+        target = type(call.layer).__name__ if call.layer else call.name
+        own = call.layer is not None and not dict(call.layer.named_parameters())
+        holds = not own and functions.may_hold_macs(node.target, call.name)
+        roles = tuple((n, n) for n, _ in call.layer.named_parameters()) if call.layer else ()
+        return Lowered(ir.Opaque(target, holds), tuple(call.tensors), roles)
+
+    def _fits(self, lowered: Lowered, call: Call) -> bool:
+        """Return whether the shapes that ran are those that the operation computes."""
+        op, out = lowered.op, call.output.shape
+        if isinstance(op, ir.Conv):
+            source = call.shape
+            if len(source) == len(op.kernel) + 1:
+                source, out = (1, *source), (1, *out)
+            return conv_output_shape(op, source) == out
+        if isinstance(op, ir.Linear):
+            return bool(out) and out[-1] == op.out_features
+        if isinstance(op, ir.Reshape):
+            return call.output.elements == record_of(call.source).outputs[0].elements
+        return True
+
+    def _setitem(self, node: fx.Node, call: Call) -> None:
+        target = call.args[0]
+        spec = record_of(target).outputs[0]
+        inputs = tuple(dict.fromkeys(self._ref(n) for n in call.tensors))
+        made = self._node(node, ir.Opaque("setitem", False), inputs, (spec,), (), None)
+        self.nodes.append(made)
+        self.refs[target] = Ref(made.id)
+
+    def _part(self, node: fx.Node) -> bool:
+        """Resolve ``result[i]`` of a call with several results to an output of that node."""
+        source = node.args[0]
+        if not isinstance(source, fx.Node) or source not in self.parts:
+            return False
+        base, offset = self.parts[source]
+        place = offset + self._place(source, node.args[1])
+        self.refs[node] = Ref(base, place)
+        if record_of(node).parts:
+            self.parts[node] = (base, place)
+        return True
+
+    def _place(self, source: fx.Node, key: Any) -> int:
+        before = 0
+        for user in source.users:
+            if user.target is operator.getitem and user.args[0] is source:
+                if user.args[1] == key:
+                    return before
+                before += len(record_of(user).outputs)
+        return before
+
+    # -- emitting -------------------------------------------------------------------
+
+    def _emit(self, node: fx.Node, lowered: Lowered, layer: nn.Module | None) -> None:
+        inputs = tuple(self._ref(source) for source in lowered.inputs)
+        params = tuple(self._param(role, what, node) for role, what in lowered.params)
+        outputs = record_of(node).outputs
+        op = lowered.op
+        if isinstance(op, ir.Conv) and len(outputs[0].shape) == len(op.kernel) + 1:
+            self._unbatched(node, op, inputs, params, layer)
+            return
+        self.nodes.append(self._node(node, op, inputs, outputs, params, layer))
+        self._results(node, node.name)
+
+    def _unbatched(
+        self, node: fx.Node, op: ir.Conv, inputs: tuple[Ref, ...], params: Any, layer: Any
+    ) -> None:
+        """A conv on an input without batch axis: with one around it."""
+        out = record_of(node).outputs[0]
+        source = record_of(node.all_input_nodes[0]).outputs[0]
+        wide = TensorSpec((1, *source.shape), source.dtype)
+        before = self._node(node, ir.Reshape(), inputs[:1], (wide,), (), None, "_batched")
+        conv = self._node(
+            node,
+            op,
+            (Ref(before.id), *inputs[1:]),
+            (TensorSpec((1, *out.shape), out.dtype),),
+            params,
+            layer,
+            "_conv",
+        )
+        after = self._node(node, ir.Reshape(), (Ref(conv.id),), (out,), (), None)
+        self.nodes += [before, conv, after]
+        self._results(node, after.id)
+
+    def _results(self, node: fx.Node, name: str) -> None:
+        self.refs[node] = Ref(name)
+        if record_of(node).parts:
+            self.parts[node] = (name, 0)
+
+    def _node(
+        self,
+        node: fx.Node,
+        op: Any,
+        inputs: tuple[Ref, ...],
+        outputs: tuple[TensorSpec, ...],
+        params: tuple[Param, ...],
+        layer: nn.Module | None,
+        suffix: str = "",
+    ) -> Node:
+        record = record_of(node)
+        module, built = self._owner(record.module, params, layer)
+        return Node(
+            id=node.name + suffix,
+            op=op,
+            inputs=inputs,
+            outputs=outputs,
+            module=module,
+            params=params,
+            built_at=built[0] if built else None,
+            built_through=built[1:],
+            called_at=record.called_at,
+            inplace=_is_in_place(node, layer),
+        )
+
+    def _owner(
+        self, module: str, params: tuple[Param, ...], layer: nn.Module | None
+    ) -> tuple[str, tuple[SourceSpan, ...]]:
+        """Return the module that a node belongs to and the lines that built it.
+
+        The layer itself; for a functional call on a layer's own weight, that layer; else the
+        module whose forward made the call, without a constructor line.
+        """
+        if layer is not None:
+            return module, sources.built_lines(layer)
+        weight = next((p for p in params if p.role == "weight" and not p.buffer), None)
+        for path in (module, weight.name.rpartition(".")[0] if weight else None):
+            if path is None:
+                continue
+            owner = self._module_or_none(path)
+            if owner is not None and leaves.is_layer(owner) and weight is not None:
+                return path, sources.built_lines(owner)
+        return module, ()
+
+    def _module_or_none(self, path: str) -> nn.Module | None:
+        try:
+            return self.trace.module(path)
+        except AttributeError:
+            return None
+
+    def _ref(self, node: fx.Node) -> Ref:
+        if node not in self.refs:
+            record = record_of(node)
+            param = self._param("weight", node, node)
+            literal = str(node.target) in self.trace.constants
+            origin = "literal" if literal else "buffer" if param.buffer else "parameter"
+            op = ir.Constant(origin, str(node.target), record.values)  # type: ignore[arg-type]
+            params = () if literal else (param,)
+            made = Node(node.name, op, (), record.outputs, params=params)
+            self.nodes.append(made)
+            self.refs[node] = Ref(made.id)
+        return self.refs[node]
+
+    # -- parameters -----------------------------------------------------------------
+
+    def _param(self, role: str, what: fx.Node | str, node: fx.Node) -> Param:
+        if isinstance(what, fx.Node):
+            path = str(what.target)
+        else:
+            path = f"{node.target}.{what}"
+        return self._describe(path, role, self.trace.tensor(path))
+
+    def _describe(self, path: str, role: str, tensor: torch.Tensor) -> Param:
+        key = self.storages.get(id(tensor)) or storage_key(tensor)
+        self.used.add(key)
+        spec = spec_of(tensor)
+        buffer = not isinstance(tensor, nn.Parameter)
+        return Param(path, key, spec.shape, spec.dtype, role, buffer)
+
+    def _declared(self) -> list[Param]:
+        before = set(self.used)
+        model = self.trace.model
+        found = [
+            self._describe(name, "weight", tensor)
+            for tensors in (model.named_parameters, model.named_buffers)
+            for name, tensor in tensors()
+        ]
+        self.used = before
+        return found
+
+
+def _name_of(node: fx.Node) -> str:
+    if node.op == "call_method":
+        return functions.canonical(str(node.target))
+    if node.target is getattr:
+        return str(node.args[1])
+    name = getattr(node.target, "__name__", str(node.target))
+    return functions.canonical(name)
+
+
+def _args_of(node: fx.Node) -> tuple[Any, ...]:
+    return tuple(node.args[:1]) if node.target is getattr else tuple(node.args)
+
+
+def _is_in_place(node: fx.Node, layer: nn.Module | None) -> bool:
+    if node.op in _NO_INPUTS:
+        return False
+    if layer is not None:
+        return bool(getattr(layer, "inplace", False))
+    name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
+    marked = name.endswith("_") and not name.endswith("__")
+    operators = ("__iadd__", "__isub__", "__imul__", "__itruediv__", "iadd", "imul", "isub")
+    return marked or name in operators or bool(node.kwargs.get("inplace"))
+

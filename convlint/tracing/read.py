@@ -1,0 +1,184 @@
+"""Serves one Request: load, build, find inputs, record, lower."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlint.ir.graph import ModelGraph
+from convlint.ir.validate import validate
+from convlint.tracing import build, failures, inputs, load, stubs, twins
+from convlint.tracing.failures import ReadError
+from convlint.tracing.lowering import lower
+from convlint.tracing.sources import ConstructorLines, Locator
+from convlint.tracing.tensors import KnownValues
+from convlint.tracing.tracer import Trace, record
+from convlint.wire import Diagnostic, Failure, InputSpec, Reply, Request
+
+_ATTEMPTS = 80
+_HOPELESS = (AttributeError, NameError, ImportError, RecursionError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A model that was read: its graph, its inputs, and what stopped it early."""
+
+    graph: ModelGraph
+    inputs: tuple[InputSpec, ...]
+    stopped: Failure | None = None
+
+
+def read(request: Request) -> Reply:
+    """Return the Reply to ``request``; every failure of user code is in it, none is raised."""
+    started = time.perf_counter()
+    locator = Locator(request.root)
+    stubs.install()
+    try:
+        model, expression = _load(request, locator)
+        reading = read_model(model, request, locator)
+    except ReadError as error:
+        skipped = request.tentative and error.failure.kind == "not-a-module"
+        return Reply(
+            request.target,
+            "skipped" if skipped else "failed",
+            failure=error.failure,
+            sources=locator.sources,
+        )
+    return Reply(
+        target=request.target,
+        status="partial" if reading.stopped else "complete",
+        expression=expression,
+        class_name=type(model).__name__,
+        inputs=reading.inputs,
+        graph=reading.graph.document(),
+        diagnostics=_stopped(reading),
+        sources=locator.sources,
+        torch_version=torch.__version__,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _stopped(reading: Reading) -> tuple[Diagnostic, ...]:
+    if reading.stopped is None:
+        return ()
+    what = f"read up to here only: {reading.stopped.message}"
+    return (Diagnostic("CL901", what, "warning", reading.stopped.location),)
+
+
+def _load(request: Request, locator: Locator) -> tuple[nn.Module, str]:
+    with ConstructorLines(locator):
+        module = load.import_target(request, locator)
+        model, expression = load.make_model(request, module, locator)
+    return model, expression
+
+
+def read_model(model: nn.Module, request: Request, locator: Locator) -> Reading:
+    """Return the reading of a built model with the first inputs that it accepts.
+
+    Raises ReadError where none works, or where nothing ran.
+    """
+    first: Failure | None = None
+    for attempt, specs in enumerate(inputs.candidates(request, model)):
+        trace, reading = _attempt(model, specs, locator)
+        if reading is not None:
+            return reading
+        assert trace.stopped is not None
+        failure = _forward_failure(trace, specs, locator)
+        first = first or failure
+        if isinstance(trace.stopped, _HOPELESS) or attempt >= _ATTEMPTS:
+            break
+    assert first is not None
+    raise ReadError(first)
+
+
+def _attempt(
+    model: nn.Module, specs: tuple[InputSpec, ...], locator: Locator
+) -> tuple[Trace, Reading | None]:
+    """Run the model on meta, then, where values are needed, on real tensors."""
+    trace, graph = run(model, *inputs.make(specs, "meta"), locator=locator)
+    if trace.stopped is None:
+        _require_work(trace, specs)
+        return trace, Reading(graph, specs)
+    if not needs_values(trace.stopped):
+        return trace, None
+    real = _on_real_tensors(model, specs, locator)
+    if real is not None:
+        return trace, Reading(real, specs)
+    if len(graph) > 1:
+        return trace, Reading(graph, specs, _forward_failure(trace, specs, locator))
+    return trace, None
+
+
+def _on_real_tensors(
+    model: nn.Module, specs: tuple[InputSpec, ...], locator: Locator
+) -> ModelGraph | None:
+    tensors = [*model.parameters(), *model.buffers()]
+    if any(t.device.type == "meta" for t in tensors):
+        model = model.to_empty(device="cpu")
+        with torch.no_grad():
+            for tensor in (*model.parameters(), *model.buffers()):
+                tensor.zero_() if not tensor.is_floating_point() else tensor.normal_(0, 0.02).abs_()
+    torch.manual_seed(0)
+    args, kwargs = inputs.make(specs, "cpu")
+    flags = [(m, m.training) for m in model.modules()]
+    for module, _ in flags:
+        module.training = False
+    try:
+        trace = record(model, args, kwargs, locator=locator, known=KnownValues())
+    finally:
+        for module, flag in flags:
+            module.training = flag
+    return None if trace.stopped is not None else validate(lower(trace, {}))
+
+
+def run(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, locator: Locator
+) -> tuple[Trace, ModelGraph]:
+    """Record one run of ``model`` on meta twins of its weights and lower it.
+
+    The model is left as it was. A run that stopped early gives the graph up to there.
+    """
+    known = KnownValues()
+    if build.parameters_are_lazy(model):
+        with torch.no_grad():
+            model(*args, **kwargs)
+    with twins.on_meta(model, known) as storages:
+        trace = record(model, args, kwargs, locator=locator, known=known)
+        graph = lower(trace, storages)
+    return trace, validate(graph)
+
+
+def needs_values(error: BaseException) -> bool:
+    """Return whether the run stopped because meta tensors have no content."""
+    text = str(error)
+    marks = ("meta tensor", "Meta tensor", "'Meta' backend", "data-dependent", "meta device", "device meta")
+    return isinstance(error, NotImplementedError) or any(mark in text for mark in marks)
+
+
+def _require_work(trace: Trace, specs: tuple[InputSpec, ...]) -> None:
+    if any(node.op.startswith("call") for node in trace.graph.nodes):
+        return
+    shapes = ", ".join("x".join(map(str, spec.shape)) for spec in specs)
+    what = f"forward ran no torch operation on {shapes}"
+    raise ReadError(Failure("nothing-executed", what, "is this the model that is deployed?"))
+
+
+def _forward_failure(trace: Trace, specs: tuple[InputSpec, ...], locator: Locator) -> Failure:
+    shapes = ", ".join("x".join(map(str, spec.shape)) for spec in specs)
+    origin = specs[0].origin if specs else "declared"
+    assert trace.stopped is not None
+    if needs_values(trace.stopped):
+        return failures.describe(
+            trace.stopped, "data-dependent", locator, what="forward needs the values of tensors"
+        )
+    what = f"forward failed on the {origin} input {shapes}"
+    if trace.failed_call:
+        what += f" at {trace.failed_call}"
+    fix = "give the input that fits: --input 1x3x224x224"
+    if origin == "declared":
+        fix = "check --input (or inputs in pyproject) against the layer named here"
+    return failures.describe(trace.stopped, "forward-error", locator, what=what, fix=fix)

@@ -1,0 +1,108 @@
+"""Tensors on the meta device, and what is still known of their values.
+
+A model is run on meta tensors, which have a shape and no content. What does not
+depend on the input (index tables, anchors, drop rates) is computed beside it on the
+CPU as long as it is small, so that ``.item()``, ``.tolist()``, ``if mask.any()`` and
+channel permutations by index work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from convlint.ir.nodes import TensorSpec
+
+SMALL = 1 << 16
+_META = torch.device("meta")
+
+
+def spec_of(tensor: torch.Tensor) -> TensorSpec:
+    """Return shape and dtype of ``tensor``."""
+    return TensorSpec(tuple(int(n) for n in tensor.shape), str(tensor.dtype).removeprefix("torch."))
+
+
+def storage_key(tensor: torch.Tensor) -> str:
+    """Return a key that tensors sharing memory have in common, meta tensors too."""
+    try:
+        return str(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):
+        return f"id{id(tensor)}"
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors in nested lists, tuples, dicts and plain objects' fields."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, slice):
+        yield from tensors_in((value.start, value.stop, value.step))
+
+
+def map_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
+    """Return ``value`` with every tensor in nested containers replaced."""
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if isinstance(value, torch.Size):
+        return value
+    if isinstance(value, tuple):
+        items = [map_tensors(item, change) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    if isinstance(value, list):
+        return [map_tensors(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: map_tensors(item, change) for key, item in value.items()}
+    if isinstance(value, slice):
+        return slice(*(map_tensors(x, change) for x in (value.start, value.stop, value.step)))
+    return value
+
+
+class KnownValues:
+    """The small tensors whose content is known although they live on meta."""
+
+    def __init__(self) -> None:
+        self._real: dict[int, torch.Tensor] = {}
+        self._keep: list[torch.Tensor] = []
+
+    def note(self, tensor: torch.Tensor, real: torch.Tensor) -> None:
+        """Remember that ``tensor`` has the content of ``real``, if that is small."""
+        if real.numel() <= SMALL:
+            self._real[id(tensor)] = real
+            self._keep.append(tensor)
+
+    def get(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the content of ``tensor``, or None where it is not known."""
+        if tensor.device.type != "meta":
+            return tensor if tensor.numel() <= SMALL else None
+        return self._real.get(id(tensor))
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Forget the content of ``tensor`` (it was overwritten by something unknown)."""
+        self._real.pop(id(tensor), None)
+
+    def compute(self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+        """Return ``func`` of the known contents, or None where one is not known."""
+        given = list(tensors_in((args, kwargs)))
+        if any(self.get(tensor) is None for tensor in given):
+            return None
+        kwargs = {k: torch.device("cpu") if k == "device" else v for k, v in kwargs.items()}
+        args, kwargs = map_tensors((args, kwargs), self.get)
+        args = tuple(torch.device("cpu") if a == _META else a for a in args)
+        try:
+            return func(*args, **kwargs)
+        except Exception:
+            return None
+
+
+def integers(real: torch.Tensor | None) -> tuple[int, ...] | None:
+    """Return the elements of a small integer tensor, row-major, else None."""
+    if real is None or real.is_floating_point() or real.is_complex() or real.numel() > SMALL:
+        return None
+    return tuple(int(value) for value in real.reshape(-1).tolist())

@@ -1,0 +1,400 @@
+"""Records one run of a model into a ``torch.fx.Graph``.
+
+The model runs once, on real Python objects: control flow, ``len``, ``int(x.shape[0])``,
+asserts and isinstance checks all see tensors and just work. A TorchFunctionMode sees every
+torch call; every call of a leaf module is one node too. A tensor's identity tells which
+node made it. The graph can be run by a ``GraphModule``.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import MethodDescriptorType, WrapperDescriptorType
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.overrides import TorchFunctionMode
+
+from convlint.ir.nodes import SourceSpan, TensorSpec
+from convlint.tracing import leaves, measure
+from convlint.tracing.sources import Locator
+from convlint.tracing.tensors import (
+    KnownValues,
+    integers,
+    map_tensors,
+    spec_of,
+    tensors_in,
+)
+
+CALL = "convlint"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What the recorder knows of one fx node beside its target and arguments.
+
+    ``module`` is the path of the module whose forward ran it (the leaf itself for a
+    call_module). ``macs`` is measured where no formula of the lowering applies.
+    ``values`` are the elements of a small integer result that does not depend on the input.
+    ``parts`` is true for a call that returned a container of tensors.
+    """
+
+    outputs: tuple[TensorSpec, ...]
+    module: str
+    called_at: SourceSpan | None
+    macs: int = 0
+    values: tuple[int, ...] | None = None
+    parts: bool = False
+
+
+@dataclass(slots=True)
+class Trace:
+    """A recorded run: the fx graph and what its ``get_attr`` and ``call_module`` nodes mean.
+
+    ``constants`` are tensors that belong to no module, ``extra_modules`` modules that are not
+    registered in the model; both under the names that the graph uses. ``stopped`` is the error
+    that ended the run early, or None, and ``failed_call`` the torch call it came from.
+    """
+
+    graph: fx.Graph
+    model: nn.Module
+    constants: dict[str, torch.Tensor] = field(default_factory=dict)
+    extra_modules: dict[str, nn.Module] = field(default_factory=dict)
+    stopped: BaseException | None = None
+    failed_call: str = ""
+
+    def module(self, path: str) -> nn.Module:
+        """Return the module that a path of the graph names."""
+        if path in self.extra_modules:
+            return self.extra_modules[path]
+        return self.model.get_submodule(path)
+
+    def tensor(self, path: str) -> torch.Tensor:
+        """Return the parameter, buffer or constant that a ``get_attr`` node names."""
+        if path in self.constants:
+            return self.constants[path]
+        owner, _, name = path.rpartition(".")
+        tensor = getattr(self.module(owner), name)
+        assert isinstance(tensor, torch.Tensor)
+        return tensor
+
+    def graph_module(self) -> fx.GraphModule:
+        """Return a GraphModule that runs the recorded graph on the model's own weights."""
+        table: dict[str, Any] = {**self.constants, **self.extra_modules}
+        for node in self.graph.nodes:
+            if node.op == "get_attr" and node.target not in table:
+                table[node.target] = self.tensor(node.target)
+            elif node.op == "call_module" and node.target not in table:
+                table[node.target] = self.module(node.target)
+        return fx.GraphModule(table, self.graph)
+
+
+class Recorder:
+    """Turns torch calls into fx nodes while a model runs."""
+
+    def __init__(self, model: nn.Module, locator: Locator, known: KnownValues) -> None:
+        self.trace = Trace(fx.Graph(), model)
+        self.graph = self.trace.graph
+        self.known = known
+        self.depth = 0
+        self._locator = locator
+        self._nodes: dict[int, fx.Node] = {}
+        self._views: dict[tuple[Any, ...], fx.Node] = {}
+        self._keep: list[Any] = []
+        self._twins: dict[int, torch.Tensor] = {}
+        self._stack: list[str] = [""]
+        self._paths = {id(m): p for p, m in model.named_modules(remove_duplicate=True)}
+        self._owned = {
+            id(t): name
+            for tensors in (model.named_parameters, model.named_buffers)
+            for name, t in tensors(remove_duplicate=True)
+        }
+        self._meta = False
+
+    # -- values ---------------------------------------------------------------------
+
+    def placeholder(self, name: str, tensor: torch.Tensor) -> None:
+        """Make ``tensor`` an input of the graph."""
+        node = self.graph.placeholder(name)
+        self._meta = self._meta or tensor.device.type == "meta"
+        self._bind(node, tensor)
+        node.meta[CALL] = CallRecord((spec_of(tensor),), "", None)
+
+    def finish(self, result: Any) -> None:
+        """Close the graph with the model's result."""
+        self.graph.output(self.as_args(plain(result)))
+
+    def as_args(self, value: Any) -> Any:
+        """Return ``value`` with tensors replaced by their nodes."""
+        if isinstance(value, torch.Size):
+            return tuple(value)
+        return map_tensors(value, self.node_of)
+
+    def node_of(self, tensor: torch.Tensor) -> fx.Node:
+        """Return the node that made ``tensor``; one that nothing made is a constant."""
+        found = self._nodes.get(id(tensor))
+        if found is None and id(tensor) not in self._owned:
+            found = self._views.get(_view_key(tensor))
+        if found is None:
+            found = self._get_attr(tensor)
+        return found
+
+    def _get_attr(self, tensor: torch.Tensor) -> fx.Node:
+        name = self._owned.get(id(tensor))
+        if name is None:
+            name = f"_constant{len(self.trace.constants)}"
+            self.trace.constants[name] = tensor
+        node = self.graph.create_node("get_attr", name)
+        values = integers(self.known.get(tensor))
+        node.meta[CALL] = CallRecord((spec_of(tensor),), "", None, values=values)
+        self._bind(node, tensor)
+        return node
+
+    def _bind(self, node: fx.Node, tensor: torch.Tensor) -> None:
+        self._nodes[id(tensor)] = node
+        self._keep.append(tensor)
+        if id(tensor) not in self._owned:
+            self._views[_view_key(tensor)] = node
+
+    def on_device(self, value: Any) -> Any:
+        """Return ``value`` with tensors of other devices replaced by meta twins."""
+        return map_tensors(value, self._twin) if self._meta else value
+
+    def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.device.type == "meta":
+            return tensor
+        made = self._twins.get(id(tensor))
+        if made is None:
+            made = torch.empty_strided(
+                tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device="meta"
+            )
+            self._twins[id(tensor)] = made
+            self._keep.append(tensor)
+            self.known.note(made, tensor)
+        return made
+
+    # -- calls ----------------------------------------------------------------------
+
+    def function(self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run one torch function and record it, if tensors come out of it."""
+        if self.depth:
+            return func(*args, **kwargs)
+        if _leaves_device_alone(func, args, kwargs) and self._meta:
+            return args[0]
+        args, kwargs = self.on_device(args), self.on_device(kwargs)
+        if self._meta and isinstance(func, _DESCRIPTORS) and func.__name__ in _READS_CONTENT:
+            real = self.known.get(args[0])
+            if real is not None:
+                return func(real, *args[1:], **kwargs)
+        before = self.as_args((args, kwargs)) if _writes(func, kwargs) else None
+        try:
+            macs, result = measure.call(func, args, kwargs)
+        except Exception:
+            self._note_failure(func.__name__, args, kwargs)
+            raise
+        outputs = list(tensors_in(result))
+        mutated = func is torch.Tensor.__setitem__
+        if not outputs and not mutated:
+            return result
+        self._note_known(func, args, kwargs, result)
+        node = self._create(func, *(before or self.as_args((args, kwargs))))
+        self._record(node, result, self._stack[-1], macs)
+        return result
+
+    def _note_failure(self, what: str, args: Any, kwargs: dict[str, Any]) -> None:
+        if not self.trace.failed_call:
+            shapes = ["x".join(map(str, t.shape)) for t in tensors_in((args, kwargs))]
+            self.trace.failed_call = f"{what} on {', '.join(shapes)}"
+
+    def _create(self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> fx.Node:
+        name = func.__name__
+        if name == "__get__":
+            attribute = func.__self__.__name__  # type: ignore[attr-defined]
+            return self.graph.call_function(getattr, (args[0], attribute))
+        if name == "__getitem__":
+            return self.graph.call_function(operator.getitem, args)
+        if name == "__setitem__":
+            return self.graph.call_function(operator.setitem, args)
+        if isinstance(func, _DESCRIPTORS) or getattr(torch.Tensor, name, None) is func:
+            return self.graph.call_method(name, args, kwargs)
+        return self.graph.call_function(func, args, kwargs)
+
+    def _note_known(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> None:
+        if not self._meta:
+            return
+        if isinstance(result, torch.Tensor) and result.numel() > 1 << 16:
+            return
+        real = self.known.compute(func, args, kwargs)
+        if real is None:
+            if _writes(func, kwargs) and args and isinstance(args[0], torch.Tensor):
+                self.known.forget(args[0])
+            return
+        for made, value in zip(tensors_in(result), tensors_in(real), strict=False):
+            self.known.note(made, value)
+
+    def module(self, module: nn.Module, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run one module's ``__call__``; a leaf is recorded as one node."""
+        if self.depth:
+            return run(module, *args, **kwargs)
+        path = self._path_of(module)
+        if not leaves.is_leaf(module) or not list(tensors_in((args, kwargs))):
+            self._stack.append(path)
+            try:
+                return run(module, *args, **kwargs)
+            finally:
+                self._stack.pop()
+        args, kwargs = self.on_device(args), self.on_device(kwargs)
+        before = self.as_args((args, kwargs))
+        self.depth += 1
+        try:
+            result = run(module, *args, **kwargs)
+        except Exception:
+            self._note_failure(f"{path} = {module}" if path else str(module), args, kwargs)
+            raise
+        finally:
+            self.depth -= 1
+        node = self.graph.create_node("call_module", path, *before)
+        self._record(node, result, path, 0)
+        return result
+
+    def _path_of(self, module: nn.Module) -> str:
+        path = self._paths.get(id(module))
+        if path is None:
+            path = f"_module{len(self.trace.extra_modules)}"
+            self.trace.extra_modules[path] = module
+            self._keep.append(module)
+            for name, child in module.named_modules():
+                self._paths.setdefault(id(child), f"{path}.{name}" if name else path)
+                if name:
+                    self.trace.extra_modules.setdefault(f"{path}.{name}", child)
+            for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+                self._owned.setdefault(id(tensor), f"{path}.{name}")
+        return path
+
+    def _record(self, node: fx.Node, result: Any, module: str, macs: int) -> None:
+        called_at = self._locator.called_at(sys._getframe(2))
+        outputs = list(tensors_in(result))
+        values = integers(self.known.get(outputs[0])) if len(outputs) == 1 else None
+        specs = tuple(spec_of(tensor) for tensor in outputs)
+        parts = bool(outputs) and not isinstance(result, torch.Tensor)
+        node.meta[CALL] = CallRecord(specs, module, called_at, macs, values, parts)
+        if isinstance(result, torch.Tensor):
+            self._bind(node, result)
+        else:
+            self._bind_parts(node, result, module, called_at)
+
+    def _bind_parts(self, node: fx.Node, value: Any, module: str, at: SourceSpan | None) -> None:
+        if isinstance(value, torch.Tensor):
+            self._bind(node, value)
+            return
+        items: list[tuple[Any, Any]] = []
+        if isinstance(value, (list, tuple)):
+            items = list(enumerate(value))
+        elif isinstance(value, dict):
+            items = list(value.items())
+        for key, item in items:
+            if any(True for _ in tensors_in(item)):
+                part = self.graph.call_function(operator.getitem, (node, key))
+                specs = tuple(spec_of(tensor) for tensor in tensors_in(item))
+                inner = not isinstance(item, torch.Tensor)
+                part.meta[CALL] = CallRecord(specs, module, at, parts=inner)
+                self._bind_parts(part, item, module, at)
+
+
+_DESCRIPTORS = (MethodDescriptorType, WrapperDescriptorType)
+_READS_CONTENT = frozenset(
+    ["item", "tolist", "__bool__", "__int__", "__float__", "__index__", "numpy", "equal"]
+)
+_IN_PLACE_DUNDERS = frozenset(
+    ["__setitem__", "__iadd__", "__isub__", "__imul__", "__idiv__", "__itruediv__", "__iand__", "__ior__"]
+)
+
+
+def _writes(func: Any, kwargs: dict[str, Any]) -> bool:
+    name = func.__name__
+    in_place = name.endswith("_") and not name.endswith("__")
+    return in_place or name in _IN_PLACE_DUNDERS or bool(kwargs.get("inplace"))
+
+
+def _leaves_device_alone(func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Return whether the call only moves a tensor to a device (a no-op on meta)."""
+    if not args or not isinstance(args[0], torch.Tensor):
+        return False
+    if func in (torch.Tensor.cuda, torch.Tensor.cpu):
+        return True
+    if func is torch.Tensor.to:
+        rest = [*args[1:], *(v for k, v in kwargs.items() if k not in ("non_blocking", "copy"))]
+        return bool(rest) and all(isinstance(v, (str, int, torch.device)) for v in rest)
+    return False
+
+
+def _view_key(tensor: torch.Tensor) -> tuple[Any, ...]:
+    try:
+        storage = tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):
+        return ("id", id(tensor))
+    return (storage, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
+
+
+def plain(value: Any) -> Any:
+    """Return a model's result in containers that fx can hold; other objects become dicts."""
+    if isinstance(value, (torch.Tensor, str, int, float, bool, type(None))):
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(plain(item) for item in value)
+    fields = getattr(value, "__dict__", None) or {}
+    return {key: plain(item) for key, item in fields.items() if any(True for _ in tensors_in(item))}
+
+
+class _Mode(TorchFunctionMode):
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        return self._recorder.function(func, args, kwargs or {})
+
+
+def record(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    locator: Locator,
+    known: KnownValues,
+) -> Trace:
+    """Run ``model`` once and return its trace.
+
+    Raises what the model raises before its first recorded operation; an error after that is
+    kept in ``Trace.stopped`` beside what was recorded.
+    """
+    recorder = Recorder(model, locator, known)
+    for place, tensor in enumerate(tensors_in((args, kwargs))):
+        recorder.placeholder(f"x{place}" if place else "x", tensor)
+    original = nn.Module.__call__
+
+    def __call__(module: nn.Module, *a: Any, **k: Any) -> Any:
+        inner = module.__dict__.get("_modules", {}).get("_orig_mod")
+        if inner is not None and type(module).__name__ == "OptimizedModule":
+            return inner(*a, **k)
+        return recorder.module(module, original, a, k)
+
+    nn.Module.__call__ = __call__  # type: ignore[method-assign]
+    try:
+        with torch.no_grad(), _Mode(recorder):
+            result = model(*args, **kwargs)
+    except Exception as error:
+        recorder.trace.stopped = error
+        return recorder.trace
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]
+    recorder.finish(result)
+    return recorder.trace
