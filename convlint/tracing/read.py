@@ -20,7 +20,7 @@ from convlint.tracing.tracer import Trace, record
 from convlint.wire import Diagnostic, Failure, InputSpec, Reply, Request
 
 _ATTEMPTS = 80
-_HOPELESS = (AttributeError, NameError, ImportError, RecursionError, MemoryError)
+_HOPELESS = (AttributeError, NameError, ImportError, RecursionError, MemoryError, SystemExit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def read(request: Request) -> Reply:
         graph=reading.graph.document(),
         diagnostics=_stopped(reading),
         sources=locator.sources,
-        torch_version=torch.__version__,
+        torch_version=str(torch.__version__),
         seconds=time.perf_counter() - started,
     )
 

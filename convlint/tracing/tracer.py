@@ -391,7 +391,7 @@ def record(
     try:
         with torch.no_grad(), _Mode(recorder):
             result = model(*args, **kwargs)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         recorder.trace.stopped = error
         return recorder.trace
     finally:
