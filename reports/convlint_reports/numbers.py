@@ -79,5 +79,5 @@ def field(value: ReceptiveField | None, by: str = "x") -> str:
 
 
 def typographic(text: str) -> str:
-    """Return a formatted number with a true minus sign, for pages."""
-    return text.replace("-", "−")
+    """Return formatted numbers with a true minus sign and units that do not wrap, for pages."""
+    return text.replace("-", "−").replace(" %", "\u00a0%")
