@@ -6,8 +6,7 @@ Reply where it is clear already that the file cannot be checked)
 
 from __future__ import annotations
 
-from convlint.discover.found import Found, read
-from convlint.discover.inputs import parse_input, parse_inputs
-from convlint.discover.targets import Filter, Target, locate, root_of
+from convlint.discover.found import Found, declared_targets, read
+from convlint.discover.targets import Filter, Target, locate, split
 
-__all__ = ["Filter", "Found", "Target", "locate", "parse_input", "parse_inputs", "read", "root_of"]
+__all__ = ["Filter", "Found", "Target", "declared_targets", "locate", "read", "split"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
 
 from convlint import errors, wire
 from convlint.discover.requests import of_file, of_module
@@ -13,6 +16,7 @@ from convlint.discover.shapes import Inputs
 from convlint.discover.source import SourceFile, parse
 from convlint.discover.targets import Target
 from convlint.ir.nodes import SourceSpan
+from convlint.settings import ModelEntry
 
 _MENTIONS_MODELS = re.compile(rb"torch|\bnn\b|Module")
 
@@ -29,15 +33,23 @@ class Found:
 
 
 def read(
-    targets: Sequence[Target], declared: Inputs = (), *, hook: bool = False
+    targets: Sequence[Target],
+    models: Sequence[ModelEntry] = (),
+    declared: Inputs = (),
+    *,
+    hook: bool = False,
 ) -> tuple[Found, ...]:
     """Return the models of the targets; raise UsageError for a folder without any.
 
+    ``models`` are those that the configuration declares: they stand for their files.
     ``declared`` is the input list of ``--input``, the only one tried. In a ``hook`` files
     without a model are left out in silence.
     """
     found = [
-        Found(target.asked, item) for target in targets for item in _models(target, declared, hook)
+        Found(target.asked, item)
+        for target in targets
+        for chosen, lists in _declared_models(target, models)
+        for item in _at_each(chosen, (declared,) if declared else lists, hook)
     ]
     asked = {item.asked for item in found}
     empty = next((target for target in targets if target.asked not in asked), None)
@@ -48,6 +60,55 @@ def read(
             fix="name the model as file.py:EXPR",
         )
     return tuple(found)
+
+
+def declared_targets(models: Sequence[ModelEntry], root: Path) -> tuple[Target, ...]:
+    """Return the targets for a run that names none: the models that are declared."""
+    return tuple(
+        Target(
+            asked=entry.target,
+            root=root,
+            file=entry.path,
+            module="" if entry.path else entry.place,
+            expression=entry.expression,
+        )
+        for entry in models
+    )
+
+
+def _declared_models(
+    target: Target, models: Sequence[ModelEntry]
+) -> Iterator[tuple[Target, tuple[Inputs, ...]]]:
+    """Yield the target with its declared input lists, or the models declared for its file."""
+    same = [
+        entry
+        for entry in models
+        if (entry.path == target.file if target.file else entry.place == target.module)
+    ]
+    exact = [entry for entry in same if entry.expression == target.expression]
+    if exact or target.expression:
+        yield target, tuple(inputs for entry in exact for inputs in entry.inputs)
+        return
+    for entry in same:
+        yield replace(target, expression=entry.expression), entry.inputs
+    if not same:
+        yield target, ()
+
+
+def _at_each(
+    target: Target, lists: tuple[Inputs, ...], hook: bool
+) -> Iterator[wire.Request | wire.Reply]:
+    """Yield the target's models, once for each declared input list."""
+    for inputs in lists or ((),):
+        for item in _models(target, inputs, hook):
+            if len(lists) > 1:
+                yield msgspec.structs.replace(item, target=f"{item.target} @ {_sizes(inputs)}")
+            else:
+                yield item
+
+
+def _sizes(inputs: Inputs) -> str:
+    return ", ".join("x".join(map(str, spec.shape)) for spec in inputs)
 
 
 def _models(target: Target, declared: Inputs, hook: bool) -> Iterator[wire.Request | wire.Reply]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pathspec
 
 from convlint import errors
+from convlint.settings import project_root
 
 SKIPPED_FOLDERS = frozenset(
     {"__pycache__", "build", "dist", "node_modules", "site-packages", "venv", "env"}
@@ -58,13 +59,6 @@ class Filter:
         if target.file is None or (target.named and not self.force):
             return False
         return pathspec.GitIgnoreSpec.from_lines(self.exclude).match_file(target.path)
-
-
-def root_of(path: Path) -> Path:
-    """Return the folder of the nearest pyproject.toml above, else the path's own folder."""
-    folder = path if path.is_dir() else path.parent
-    above = (folder, *folder.parents)
-    return next((place for place in above if (place / "pyproject.toml").is_file()), folder)
 
 
 def split(text: str) -> tuple[str, str]:
@@ -118,9 +112,9 @@ def _resolve(text: str, model: str, *, hook: bool) -> Iterator[Target]:
                 )
             return
         absolute = path.resolve()
-        yield Target(text, root_of(absolute), file=absolute, expression=expression)
+        yield Target(text, project_root(absolute), file=absolute, expression=expression)
     elif expression and not _FILE.fullmatch(text):
-        yield Target(text, root_of(Path.cwd()), module=where, expression=expression)
+        yield Target(text, project_root(Path.cwd()), module=where, expression=expression)
     else:
         raise _missing(where)
 
@@ -152,7 +146,7 @@ def _missing(where: str) -> errors.UsageError:
 
 
 def _walk(asked: str, folder: Path) -> Iterator[Target]:
-    root = root_of(folder)
+    root = project_root(folder)
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if _is_walked(Path(place) / name))
         for name in sorted(files):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from convlint import discover, wire
+from convlint import discover, settings, wire
 from convlint.discover.requests import search_path
 from convlint.errors import UsageError
 
@@ -86,8 +86,8 @@ def test_declared_inputs_are_the_only_ones(tmp_path: Path) -> None:
     text = NET + "if __name__ == '__main__':\n    Net()(torch.randn(1, 3, 8, 8))\n"
     path = put(tmp_path, "net.py", "import torch\n" + text)
     targets = discover.locate([str(path)], discover.Filter())
-    declared = discover.parse_inputs(["1x3x16x16"])
-    (found,) = discover.read(targets, declared)
+    declared = settings.parse_inputs(["1x3x16x16"])
+    (found,) = discover.read(targets, (), declared)
     assert isinstance(found.what, wire.Request)
     assert found.what.inputs == (declared,)
 
@@ -105,7 +105,7 @@ def test_shapes_as_people_type_them(
     text: str, shape: tuple[int, ...], dtype: str, name: str | None
 ) -> None:
     """A shape has sizes, and where wanted a dtype and the keyword of forward."""
-    spec = discover.parse_input(text)
+    spec = settings.parse_input(text)
     assert (spec.shape, spec.dtype, spec.name) == (shape, dtype, name)
 
 
@@ -127,7 +127,7 @@ def test_shapes_as_people_type_them(
 def test_bad_shapes_are_refused(text: str, said: str) -> None:
     """A shape that cannot be is refused with what was typed and what to type."""
     if not said:
-        assert discover.parse_input(text).shape == (224,)
+        assert settings.parse_input(text).shape == (224,)
         return
     with pytest.raises(UsageError, match="--input") as caught:
         raise UsageError(_refused(text).format())
@@ -136,7 +136,7 @@ def test_bad_shapes_are_refused(text: str, said: str) -> None:
 
 def _refused(text: str) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        discover.parse_input(text)
+        settings.parse_input(text)
     return caught.value
 
 
@@ -211,3 +211,24 @@ def test_model_flag_goes_with_one_file(tmp_path: Path) -> None:
     for texts in ([], [path, path], [str(tmp_path)], [f"{path}:Net"]):
         with pytest.raises(UsageError, match="--model"):
             discover.locate(texts, discover.Filter(), model="Net()")
+
+
+def test_declared_models_stand_for_their_file(tmp_path: Path) -> None:
+    """A file with declared models is checked as declared, at each of its input lists."""
+    path = put(tmp_path, "net.py")
+    put(
+        tmp_path,
+        "pyproject.toml",
+        """
+[[tool.convlint.models]]
+target = "net.py:Net()"
+inputs = [["1x3x8x8"], ["1x3x9x9"]]
+""",
+    )
+    chosen = settings.load([path], settings.Flags())
+    targets = discover.locate([str(path)], discover.Filter())
+    requests = [found.what for found in discover.read(targets, chosen.models)]
+    assert [r.target for r in requests] == ["net.py:Net() @ 1x3x8x8", "net.py:Net() @ 1x3x9x9"]
+    assert all(isinstance(r, wire.Request) and r.expressions == ("Net()",) for r in requests)
+    again = discover.read(discover.declared_targets(chosen.models, chosen.root), chosen.models)
+    assert [found.what for found in again] == requests

@@ -1,0 +1,31 @@
+"""What a run was asked for: pyproject's ``[tool.convlint]`` and the flags, merged.
+
+files and flags -> load -> Settings, each value with its source
+"""
+
+from __future__ import annotations
+
+from convlint.settings.inputs import parse_input, parse_inputs
+from convlint.settings.load import Flags, load, project_root
+from convlint.settings.model import (
+    ALL_RULES,
+    FailLevel,
+    ModelEntry,
+    Profile,
+    RuleTable,
+    Settings,
+)
+
+__all__ = [
+    "ALL_RULES",
+    "FailLevel",
+    "Flags",
+    "ModelEntry",
+    "Profile",
+    "RuleTable",
+    "Settings",
+    "load",
+    "parse_input",
+    "parse_inputs",
+    "project_root",
+]

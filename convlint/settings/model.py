@@ -1,0 +1,89 @@
+"""Settings as data."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from convlint.contract import Severity
+from convlint.wire import InputSpec
+
+ALL_RULES = "all"
+
+
+class FailLevel(enum.StrEnum):
+    """From which severity on a finding makes the exit code 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    NONE = "none"
+
+    def reached_by(self, severity: Severity) -> bool:
+        """Say whether a finding of this severity counts."""
+        return self is not FailLevel.NONE and severity.rank >= Severity(self.value).rank
+
+
+class Profile(enum.StrEnum):
+    """The hardware whose thresholds rules apply."""
+
+    GENERIC = "generic"
+    CPU = "cpu"
+    ARM = "arm"
+    GPU_FP16 = "gpu-fp16"
+    GPU_INT8 = "gpu-int8"
+    MCU = "mcu"
+    HTP = "htp"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTable:
+    """``[tool.convlint.rules.<name>]``: a severity, and options that the rule decodes.
+
+    ``where`` is what an error about it begins with.
+    """
+
+    where: str
+    severity: Severity | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """``[[tool.convlint.models]]``: a target, and the input lists to check it at.
+
+    ``path`` is the absolute file, None for ``package.module:EXPR``; ``place`` is the
+    file or module as it was written.
+    """
+
+    target: str
+    place: str
+    path: Path | None = None
+    expression: str = ""
+    inputs: tuple[tuple[InputSpec, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that was set, merged. ``sources`` says of each key where its value is from.
+
+    ``root`` is the folder that patterns and paths of the configuration are relative to.
+    """
+
+    root: Path
+    select: tuple[str, ...] = (ALL_RULES,)
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    fail_level: FailLevel = FailLevel.WARNING
+    profile: Profile = Profile.GENERIC
+    rules: Mapping[str, RuleTable] = field(default_factory=dict)
+    models: tuple[ModelEntry, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def source(self, key: str) -> str:
+        """Return where the value of ``key`` (as TOML spells it) comes from."""
+        return self.sources.get(key, "default")

@@ -1,0 +1,150 @@
+"""``[tool.convlint]`` read strictly: an unknown key or a wrong type is a ConfigError."""
+
+from __future__ import annotations
+
+import enum
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from convlint import errors
+from convlint.contract import Severity
+from convlint.settings.inputs import parse_inputs
+from convlint.settings.model import ModelEntry, RuleTable
+from convlint.wire import InputSpec
+
+LISTS = ("select", "extend-select", "ignore", "exclude")
+KEYS = frozenset({*LISTS, "fail-level", "profile", "rules", "models"})
+MODEL_KEYS = frozenset({"target", "inputs"})
+# Keys of the design that this version does not serve: never ignored in silence.
+LATER = frozenset({"baseline", "runtime", "ram", "cache", "required-version"})
+MODEL_LATER = frozenset(
+    {"max-macs", "max-params", "max-param-bytes", "max-peak-activation-bytes"}
+    | {"max-macs-increase", "baseline"}
+)
+
+_TOML_NAMES = {"array": "list", "str": "string", "int": "integer", "object": "table"}
+_TOML_NAMES |= {"bool": "boolean", "null": "nothing"}
+Choice = TypeVar("Choice", bound=enum.StrEnum)
+
+
+def read_toml(path: Path, shown: str) -> dict[str, Any]:
+    """Return the file as a table; raise ConfigError where it cannot be read."""
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise errors.ConfigError(f"cannot be read: {reason}", where=shown) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise errors.ConfigError(f"is not valid TOML: {error}", where=shown) from None
+
+
+def check_keys(table: dict[str, Any], where: str) -> None:
+    """Raise ConfigError for a key that is not known, or not served in this version."""
+    _check_known(table, KEYS, LATER, where)
+
+
+def strings(value: object, where: str) -> tuple[str, ...]:
+    """Return a list of strings."""
+    return convert(value, tuple[str, ...], where)
+
+
+def choice(kind: type[Choice], value: object, where: str) -> Choice:
+    """Return a member of an enum, or say which there are."""
+    text = convert(value, str, where)
+    known = [member.value for member in kind]
+    if text not in known:
+        fix = errors.suggest(text, known) or f"one of {', '.join(known)}"
+        raise errors.ConfigError(f"unknown value {text!r}", where=where, fix=fix)
+    return kind(text)
+
+
+def rule_tables(value: object, where: str) -> dict[str, RuleTable]:
+    """Return ``[tool.convlint.rules.*]`` under the names used there."""
+    tables = convert(value, dict[str, dict[str, Any]], where)
+    found = {}
+    for name, table in tables.items():
+        here = f"{where}.{name}"
+        severity = None
+        if "severity" in table:
+            severity = choice(Severity, table["severity"], f"{here}.severity")
+        options = {key: item for key, item in table.items() if key != "severity"}
+        found[name] = RuleTable(here, severity, options)
+    return found
+
+
+def model_entries(value: object, where: str, root: Path) -> tuple[ModelEntry, ...]:
+    """Return ``[[tool.convlint.models]]``; a file outside the root is refused."""
+    tables = convert(value, tuple[dict[str, Any], ...], where)
+    return tuple(
+        _model_entry(table, f"{where}[{number}]", root) for number, table in enumerate(tables)
+    )
+
+
+def _model_entry(table: dict[str, Any], where: str, root: Path) -> ModelEntry:
+    _check_known(table, MODEL_KEYS, MODEL_LATER, where)
+    if "target" not in table:
+        raise errors.ConfigError("has no target", where=where, fix='target = "file.py:EXPR"')
+    target = convert(table["target"], str, f"{where}.target")
+    inputs = _inputs(table.get("inputs", []), f"{where}.inputs")
+    match = re.fullmatch(r"(?P<file>[^:]*?\.py)(?::(?P<expression>.*))?", target, re.DOTALL)
+    if match is None:
+        place, _, expression = target.partition(":")
+        if not expression:
+            fix = "write file.py, file.py:EXPR or package.module:EXPR"
+            raise errors.ConfigError(f"{target!r} names no model", where=where, fix=fix)
+        return ModelEntry(target, place, None, expression, inputs)
+    path = (root / match["file"]).resolve()
+    if not path.is_relative_to(root):
+        raise errors.ConfigError(f"{match['file']} lies outside {root.name}/", where=where)
+    if not path.is_file():
+        raise errors.ConfigError(f"no such file: {match['file']}", where=where)
+    return ModelEntry(target, match["file"], path, match["expression"] or "", inputs)
+
+
+def _inputs(value: object, where: str) -> tuple[tuple[InputSpec, ...], ...]:
+    """Return input lists; a plain list of shapes is one of them."""
+    lists = convert(value, list[Any], where)
+    plain = bool(lists) and all(isinstance(item, str) for item in lists)
+    nested = convert([lists] if plain else lists, list[list[str]], where)
+    try:
+        return tuple(parse_inputs(item) for item in nested)
+    except errors.UsageError as error:
+        raise errors.ConfigError(error.what, where=where, fix=error.fix) from None
+
+
+T = TypeVar("T")
+
+
+def convert(value: object, kind: type[T], where: str) -> T:
+    """Return ``value`` as ``kind``; raise ConfigError in TOML's words where it is another."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise errors.ConfigError(plain_words(str(error)), where=where) from None
+
+
+def plain_words(message: str) -> str:
+    """Return msgspec's sentence in the words of a TOML file."""
+    text, _, path = message.partition(" - at `$")
+    text = re.sub(r"`(\w+)`", lambda m: _TOML_NAMES.get(m[1], m[1]), text)
+    text = re.sub(r"`([^`]*)`", r"\1", text)
+    spot = path.rstrip("`").lstrip(".")
+    lowered = text[:1].lower() + text[1:]
+    return f"{spot}: {lowered}" if spot else lowered
+
+
+def _check_known(
+    table: dict[str, Any], known: Iterable[str], later: frozenset[str], where: str
+) -> None:
+    for key in table:
+        if key in later:
+            what = f"{key} is not supported in this version"
+            raise errors.ConfigError(what, where=where, fix="take it out")
+        if key not in known:
+            fix = errors.suggest(key, known) or f"known are {', '.join(sorted(known))}"
+            raise errors.ConfigError(f"unknown key {key}", where=where, fix=fix)
