@@ -1,0 +1,223 @@
+"""CL301 dense-conv: a dense k x k convolution that a depthwise one and a 1x1 could replace.
+
+What it does
+------------
+Finds convolutions with groups=1 whose kernel is 3 or more on every axis, with at least 16
+input and 16 output channels, that hold at least 2 % of the model's MACs.
+
+Why it costs
+------------
+A dense kernel multiplies every input channel with every tap for every output channel. A
+depthwise kernel looks at the taps, a 1x1 convolution mixes the channels: k*k + Cout products
+per input value instead of k*k*Cout.
+
+Example
+-------
+    self.conv = nn.Conv2d(128, 128, 3, padding=1, bias=False)
+
+Use instead
+-----------
+    self.conv = nn.Sequential(
+        nn.Conv2d(128, 128, 3, padding=1, groups=128, bias=False),
+        nn.Conv2d(128, 128, 1, bias=False),
+    )
+
+Savings
+-------
+MACs and weights become 1/Cout + 1/taps of what they were: 11 to 13 % for a 3x3. One more
+tensor of Cin channels is written.
+
+When not to apply
+-----------------
+Not the same function: retrain. MobileNetV1 (Table 4) went from 71.7 to 70.6 % top-1 as a
+whole net; DeepLabv3+ (Table 5) kept its mIoU with 33 to 41 % fewer multiply-adds in ASPP and
+decoder. Depthwise layers reach a small share of a GPU's peak, so early layers may get slower
+there (EfficientNetV2, Table 3): an info unless the profile is cpu, arm or mcu. Silent on
+stems, prediction layers, grouped and transposed convs, convs that already stand beside a
+depthwise one, Fused-MBConv blocks and models under 5 MMACs.
+
+Options
+-------
+min-share = 0.02: least share of the model's MACs that a layer holds.
+min-channels = 16: least input and output channels.
+
+References
+----------
+MobileNets, arXiv 1704.04861; Xception, arXiv 1610.02357; DeepLabv3+, arXiv 1802.02611;
+EfficientNetV2, arXiv 2104.00298; FasterNet, arXiv 2303.03667 (Table 2).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from convlint import contract
+from convlint.analysis import drafting, neighbours
+from convlint.contract import Context, Refusal, Rewrite, Severity
+from convlint.edit import replace_node
+from convlint.ir import nodes as ir
+from convlint.ir.graph import ModelGraph
+from convlint.ir.nodes import Node, Ref
+
+LEAST_MODEL_MACS = 5_000_000
+STEM_CHANNELS = 4
+
+
+class DenseConvOptions(contract.Options, frozen=True):
+    """Options of CL301; shares are of the model's MACs."""
+
+    min_share: float = 0.02
+    min_channels: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """A convolution with 3 taps or more on every axis; ``share`` of MACs over all its calls."""
+
+    anchor: str
+    nodes: tuple[str, ...]
+    op: ir.Conv
+    share: float
+    prediction: bool
+
+
+def find(context: Context, _options: DenseConvOptions) -> Iterator[Dense]:
+    """Yield every conv with at least 3 taps on each axis, depthwise ones left out."""
+    if not context.cost.macs:
+        return
+    predictions = neighbours.prediction_convs(context.graph)
+    by_module: Counter[str] = Counter()
+    for node, _ in neighbours.convs(context.graph):
+        by_module[node.module] += context.cost.macs_of(node.id)
+    for node, op in neighbours.convs(context.graph):
+        if min(op.kernel) >= 3 and not op.depthwise:
+            share = by_module[node.module] / context.cost.macs
+            yield Dense(node.id, (node.id,), op, share, node.id in predictions)
+
+
+def guard(context: Context, site: Dense, options: DenseConvOptions) -> Refusal | None:
+    """Refuse what is no dense layer worth factoring, the first reason that holds."""
+    graph, op = context.graph, site.op
+    node = graph[site.anchor]
+    least = options.min_channels
+    reasons = {
+        f"groups={op.groups}: it is not dense": op.groups > 1,
+        "it is transposed": op.transposed,
+        "its kernel is computed, not a parameter": op.computed_weight,
+        f"it is a stem: {op.in_channels} input channels": op.in_channels <= STEM_CHANNELS,
+        f"{drafting.channels(op)} channels, under {least}": _narrowest(op) < least,
+        f"the model has {context.cost.macs / 1e6:.1f} MMACs, under 5": context.cost.macs
+        < LEAST_MODEL_MACS,
+        f"it holds {site.share:.1%} of the MACs, under {options.min_share:.1%}": site.share
+        < options.min_share,
+        "it is the prediction layer": site.prediction,
+    }
+    reason = next((text for text, holds in reasons.items() if holds), None)
+    if reason is not None:
+        return Refusal(reason, site.nodes)
+    return _beside_depthwise(graph, node) or _fused_mbconv(graph, node, op)
+
+
+def _narrowest(op: ir.Conv) -> int:
+    return min(op.in_channels, op.out_channels)
+
+
+def _beside_depthwise(graph: ModelGraph, node: Node) -> Refusal | None:
+    before = neighbours.layer_before(graph, node)
+    around = (*((before,) if before else ()), *neighbours.layers_after(graph, node))
+    for other in around:
+        if isinstance(other.op, ir.Conv) and other.op.depthwise:
+            return Refusal("a depthwise conv stands beside it", (node.id, other.id))
+    return None
+
+
+def _fused_mbconv(graph: ModelGraph, node: Node, op: ir.Conv) -> Refusal | None:
+    """Refuse an expanding conv that a linear 1x1 projects back: fused by design."""
+    if op.out_channels < 2 * op.in_channels:
+        return None
+    through = (*neighbours.POINTWISE, ir.Mul)
+    for other in neighbours.layers_after(graph, node, through):
+        project = other.op
+        if not isinstance(project, ir.Conv) or project.taps > 1 or project.groups > 1:
+            continue
+        narrow = 2 * project.out_channels <= op.out_channels == project.in_channels
+        if narrow and neighbours.activation_after(graph, other) is None:
+            return Refusal("it expands for a linear 1x1: Fused-MBConv", (node.id, other.id))
+    return None
+
+
+def rewrite(context: Context, site: Dense, _options: DenseConvOptions) -> tuple[Rewrite, ...]:
+    """Return the depthwise conv and the 1x1 that take its place, biases as they were."""
+    node = context.graph[site.anchor]
+    depthwise, pointwise = _halves(site.op)
+    source = node.inputs[0]
+    first = drafting.draft_conv(node, "dw", depthwise, source, context.graph.spec(source).shape)
+    second = drafting.draft_conv(node, "pw", pointwise, Ref(first.id), first.output.shape)
+    label = f"depthwise {drafting.extent(site.op.kernel)} + {drafting.extent(pointwise.kernel)}"
+    return (Rewrite(label, replace_node(node, (first, second))),)
+
+
+def _halves(op: ir.Conv) -> tuple[ir.Conv, ir.Conv]:
+    ones = (1,) * len(op.kernel)
+    depthwise = msgspec.structs.replace(op, out_channels=op.in_channels, groups=op.in_channels)
+    pointwise = ir.Conv(
+        in_channels=op.in_channels,
+        out_channels=op.out_channels,
+        kernel=ones,
+        stride=ones,
+        padding=((0, 0),) * len(ones),
+        dilation=ones,
+        bias=op.bias,
+    )
+    return depthwise, pointwise
+
+
+def advise(
+    context: Context, sites: tuple[Dense, ...], _options: DenseConvOptions
+) -> contract.Advice:
+    """Word the finding by its largest conv."""
+    site = max(sites, key=lambda site: context.cost.macs_of(site.anchor))
+    op, size = site.op, drafting.extent(context.graph[site.anchor].output.shape[2:])
+    kernel = drafting.extent(op.kernel)
+    macs = sum(context.cost.macs_of(site.anchor) for site in sites)
+    less = op.taps * op.out_channels / (op.taps + op.out_channels)
+    head = f"dense {kernel} {drafting.channels(op)} at {size}"
+    if len(sites) > 1:
+        head = f"{len(sites)} dense convs built here, the largest {kernel} {drafting.channels(op)} at {size},"
+    verb = "hold" if len(sites) > 1 else "holds"
+    ones = "x".join("1" * len(op.kernel))
+    depthwise, pointwise = map(drafting.conv_code, _halves(op))
+    return contract.Advice(
+        message=f"{head} {verb} {macs / context.cost.macs:.1%} of the MACs; "
+        f"depthwise {kernel} + {ones} needs {less:.1f}x fewer",
+        instead=f"nn.Sequential(\n    {depthwise},\n    {pointwise},\n)",
+        risk="not the same function, retrain: MobileNetV1 lost 1.1 points of top-1 as a whole net "
+        "(Table 4); one more tensor is written, and depthwise layers reach a small share of a "
+        "GPU's peak",
+    )
+
+
+RULE = contract.Rule(
+    meta=contract.RuleMeta(
+        code="CL301",
+        name="dense-conv",
+        summary="a dense conv that a depthwise conv and a 1x1 could replace",
+        severity=Severity.INFO,
+        exact=False,
+        since="0.1.0",
+        yields_to=("CL101",),
+        severity_by_profile=dict.fromkeys(("cpu", "arm", "mcu"), Severity.WARNING),
+    ),
+    find=find,
+    guard=guard,
+    rewrite=rewrite,
+    advise=advise,
+    doc=__doc__ or "",
+    folder=str(Path(__file__).parent),
+    options=DenseConvOptions,
+)

@@ -1,0 +1,209 @@
+"""CL101 large-kernel: a dense 5x5 or larger convolution, where 3x3 taps cover the same field.
+
+What it does
+------------
+Finds dense convolutions whose kernel is 5 or more on every axis that has more than one tap,
+on at least two axes, with at least 8 input channels.
+
+Why it costs
+------------
+Products and weights grow with the square of the kernel: 5x5 has 25 taps, 7x7 has 49. A 3x3
+with dilation (k-1)/2 spans the same k x k with 9 taps; (k-1)/2 stacked 3x3 see every position
+of it with 9 taps each.
+
+Example
+-------
+    self.conv = nn.Conv2d(64, 192, 5, padding=2)
+
+Use instead
+-----------
+    self.conv = nn.Conv2d(64, 192, 3, padding=2, dilation=2)
+
+or, seeing every position, with the narrower width between:
+
+    self.conv = nn.Sequential(
+        nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 192, 3, padding=1)
+    )
+
+Savings
+-------
+Dilated: MACs and weights times 9/k^2 (-64, -82, -93 % for 5, 7, 11). Stacked, q=(k-1)/2 convs
+of width m: 9*(Cin*m + (q-2)*m^2 + m*Cout) weights for q > 1, against k^2*Cin*Cout.
+
+When not to apply
+-----------------
+Not the same function: retrain. The dilated kernel reads 9 of the k^2 positions (a grid), and
+no published like-for-like swap was found, so its accuracy is unknown; for the stack
+Inception-v3 (3.1) names no loss and asks to keep a ReLU between. Silent on stems with few
+channels (three 3x3 cost more than a 7x7 on RGB), depthwise and grouped kernels, patchify
+(kernel <= stride), 1xk with kx1, already dilated or transposed ones, the prediction layer, and
+kernels over half the map. An even kernel has no odd dilated twin: words only, no saving.
+
+Options
+-------
+min-kernel = 5: least taps per axis.
+min-channels = 8: least input channels.
+mid = "min": width between stacked convs, min, in or out channels.
+min-gain = 0.15: a stack is offered if it saves at least this share.
+
+References
+----------
+Yu & Koltun, arXiv 1511.07122; Inception-v3, arXiv 1512.00567 (3.1); VGG, arXiv 1409.1556 (2.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from convlint_rules.large_kernel import stacks
+
+from convlint import contract
+from convlint.analysis import drafting, neighbours
+from convlint.contract import Context, Refusal, Rewrite, Severity
+from convlint.cost.node import macs_of
+from convlint.edit import replace_node
+from convlint.ir import nodes as ir
+from convlint.ir.nodes import Node, Ref, TensorSpec
+
+
+class LargeKernelOptions(contract.Options, frozen=True):
+    """Options of CL101."""
+
+    min_kernel: int = 5
+    min_channels: int = 8
+    mid: Literal["min", "in", "out"] = "min"
+    min_gain: float = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A convolution with many taps on every axis that has more than one."""
+
+    anchor: str
+    nodes: tuple[str, ...]
+    op: ir.Conv
+    map: ir.Ints
+    prediction: bool
+
+
+def find(context: Context, options: LargeKernelOptions) -> Iterator[Large]:
+    """Yield convs whose kernel is large on every axis that has more than one tap."""
+    predictions = neighbours.prediction_convs(context.graph)
+    for node, op in neighbours.convs(context.graph):
+        wide = [taps for taps in op.kernel if taps > 1]
+        if wide and min(wide) >= options.min_kernel:
+            size = context.graph.input_specs(node)[0].shape[2:]
+            yield Large(node.id, (node.id,), op, size, node.id in predictions)
+
+
+def guard(_context: Context, site: Large, options: LargeKernelOptions) -> Refusal | None:
+    """Refuse kernels that are large for a reason, the first reason that holds."""
+    op = site.op
+    axes = [
+        (k, s, size) for k, s, size in zip(op.kernel, op.stride, site.map, strict=True) if k > 1
+    ]
+    few = op.in_channels < options.min_channels
+    reasons = {
+        f"one axis only: kernel {drafting.extent(op.kernel)}": len(axes) < 2,
+        f"groups={op.groups}: it is not dense": op.groups > 1,
+        "it is transposed": op.transposed,
+        "its kernel is computed, not a parameter": op.computed_weight,
+        f"it is dilated already: {drafting.extent(op.dilation)}": max(op.dilation) > 1,
+        f"{op.in_channels} input channels, under {options.min_channels}": few,
+        f"it cuts patches: stride {drafting.extent(op.stride)}": all(k <= s for k, s, _ in axes),
+        "it is the prediction layer": site.prediction,
+        f"the kernel is over half of the {drafting.extent(site.map)} map": any(
+            2 * k > size for k, _, size in axes
+        ),
+    }
+    reason = next((text for text, holds in reasons.items() if holds), None)
+    return Refusal(reason, site.nodes) if reason is not None else None
+
+
+def rewrite(context: Context, site: Large, options: LargeKernelOptions) -> tuple[Rewrite, ...]:
+    """Return the dilated 3x3 and, where it is cheaper by min_gain, the stack of 3x3."""
+    node = context.graph[site.anchor]
+    new = stacks.dilated(site.op)
+    source = node.inputs[0]
+    shape = context.graph.spec(source).shape
+    one = drafting.draft_conv(node, "dilated", new, source, shape)
+    label = f"{drafting.extent(new.kernel)} with dilation {drafting.extent(new.dilation)}"
+    first = Rewrite(label, replace_node(node, (one,)), claimed=not stacks.is_even(site.op))
+    stack = _stack(context, node, site, options)
+    if stack is None:
+        return (first,)
+    convs, drafted = stack
+    return first, Rewrite(_stack_label(convs), replace_node(node, drafted))
+
+
+def _stack(
+    context: Context, node: Node, site: Large, options: LargeKernelOptions
+) -> tuple[tuple[ir.Conv, ...], tuple[Node, ...]] | None:
+    convs = stacks.stack(site.op, stacks.WIDTHS[options.mid](site.op))
+    if convs is None:
+        return None
+    drafted = stacks.draft_stack(context.graph, node, convs)
+    macs = 0
+    specs: dict[Ref, TensorSpec] = {node.inputs[0]: context.graph.spec(node.inputs[0])}
+    for made in drafted:
+        macs += macs_of(made.op, (specs[made.inputs[0]],), made.outputs)
+        specs[Ref(made.id)] = made.output
+    keep = 1 - options.min_gain
+    cheaper = macs <= keep * context.cost.macs_of(node.id)
+    lighter = stacks.weights(convs) <= keep * stacks.weights((site.op,))
+    return (convs, drafted) if cheaper and lighter else None
+
+
+def _stack_label(convs: tuple[ir.Conv, ...]) -> str:
+    kernel = drafting.extent(convs[0].kernel)
+    return f"{len(convs)} stacked {kernel} of width {convs[0].out_channels}"
+
+
+def advise(
+    context: Context, sites: tuple[Large, ...], options: LargeKernelOptions
+) -> contract.Advice:
+    """Word the finding by its largest conv."""
+    site = max(sites, key=lambda site: context.cost.macs_of(site.anchor))
+    op, new = site.op, stacks.dilated(site.op)
+    kernel, taps = drafting.extent(op.kernel), drafting.extent(new.kernel)
+    covers, instead = "covers the same field", drafting.conv_code(new)
+    if stacks.is_even(op):
+        field = drafting.extent([k - (k % 2 == 0) for k in op.kernel])
+        covers, instead = f"covers {field}, the next odd field", f"{instead}  # covers {field}"
+    stack = _stack(context, context.graph[site.anchor], site, options)
+    also = f"; {_stack_label(stack[0])} cover it densely" if stack is not None else ""
+    if stack is not None:
+        lines = ",\n    nn.ReLU(),\n    ".join(map(drafting.conv_code, stack[0]))
+        instead += f"\n# or, reading every position:\nnn.Sequential(\n    {lines},\n)"
+    more = f" (largest of {len(sites)})" if len(sites) > 1 else ""
+    return contract.Advice(
+        message=f"dense {kernel} {drafting.channels(op)} at {drafting.extent(site.map)}{more}: "
+        f"{op.taps} taps; {taps} with dilation {drafting.extent(new.dilation)} {covers} "
+        f"with {new.taps}{also}",
+        instead=instead,
+        risk="not the same function, retrain: accuracy unknown for the dilated kernel, which reads "
+        f"{new.taps} of {op.taps} positions; Inception-v3 (3.1) names no loss for the stack, with "
+        "an activation between",
+    )
+
+
+RULE = contract.Rule(
+    meta=contract.RuleMeta(
+        code="CL101",
+        name="large-kernel",
+        summary="a dense 5x5 or larger kernel, where 3x3 taps cover the same field",
+        severity=Severity.WARNING,
+        exact=False,
+        since="0.1.0",
+    ),
+    find=find,
+    guard=guard,
+    rewrite=rewrite,
+    advise=advise,
+    doc=__doc__ or "",
+    folder=str(Path(__file__).parent),
+    options=LargeKernelOptions,
+)
