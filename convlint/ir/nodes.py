@@ -450,7 +450,8 @@ class Node(Data, frozen=True):
     ``module`` is the path of the module that owns the operation ("" is the root).
     ``built_at`` is the line that constructed that module, where it is a layer;
     ``built_through`` the project's lines above it, innermost first (a helper's
-    caller). ``called_at`` is the line of ``forward`` that ran it.
+    caller). ``called_at`` is the line of ``forward`` that ran it. ``layer`` is true where the
+    operation is a layer's own, so that only its constructor line is the place to change.
     """
 
     id: str
@@ -463,6 +464,7 @@ class Node(Data, frozen=True):
     built_through: tuple[SourceSpan, ...] = ()
     called_at: SourceSpan | None = None
     inplace: bool = False
+    layer: bool = False
 
     @property
     def kind(self) -> str:
@@ -476,5 +478,8 @@ class Node(Data, frozen=True):
 
     @property
     def location(self) -> SourceSpan | None:
-        """Where a finding about this node points: constructor line, else call line."""
-        return self.built_at or self.called_at
+        """Where a finding about this node points: the constructor line, or None if not known.
+
+        For a functional call it is the line of the call.
+        """
+        return self.built_at or (None if self.layer else self.called_at)

@@ -55,14 +55,15 @@ def read(request: Request) -> Reply:
         class_name=type(model).__name__,
         inputs=reading.inputs,
         graph=reading.graph.document(),
-        diagnostics=_stopped(reading),
+        diagnostics=stopped_diagnostics(reading),
         sources=locator.sources,
         torch_version=str(torch.__version__),
         seconds=time.perf_counter() - started,
     )
 
 
-def _stopped(reading: Reading) -> tuple[Diagnostic, ...]:
+def stopped_diagnostics(reading: Reading) -> tuple[Diagnostic, ...]:
+    """Return the diagnostic of a run that stopped early, if it did."""
     if reading.stopped is None:
         return ()
     what = f"read up to here only: {reading.stopped.message}"
@@ -105,30 +106,59 @@ def _attempt(
         return trace, Reading(graph, specs)
     if not needs_values(trace.stopped):
         return trace, None
-    real = _on_real_tensors(model, specs, locator)
+    real = _on_real_tensors(_with_content(model), inputs.make(specs, "cpu"), locator)
     if real is not None:
         return trace, Reading(real, specs)
-    if len(graph) > 1:
+    if len(graph) > len(specs):
         return trace, Reading(graph, specs, _forward_failure(trace, specs, locator))
     return trace, None
 
 
-def _on_real_tensors(
-    model: nn.Module, specs: tuple[InputSpec, ...], locator: Locator
-) -> ModelGraph | None:
+def read_with(
+    model: nn.Module,
+    on_meta: tuple[tuple[Any, ...], dict[str, Any]],
+    given: tuple[tuple[Any, ...], dict[str, Any]],
+    specs: tuple[InputSpec, ...],
+    locator: Locator,
+) -> Reading:
+    """Return the reading of ``model`` on inputs the caller made; raise ReadError if it fails.
+
+    Where values are needed the model runs on the ``given`` inputs themselves.
+    """
+    trace, graph = run(model, *on_meta, locator=locator)
+    if trace.stopped is None:
+        _require_work(trace, specs)
+        return Reading(graph, specs)
+    failure = _forward_failure(trace, specs, locator)
+    if not needs_values(trace.stopped):
+        raise ReadError(failure)
+    real = _on_real_tensors(model, given, locator)
+    return Reading(real, specs) if real is not None else Reading(graph, specs, failure)
+
+
+def _with_content(model: nn.Module) -> nn.Module:
+    """Return the model with weights in memory; those on meta get small positive noise."""
     tensors = [*model.parameters(), *model.buffers()]
-    if any(t.device.type == "meta" for t in tensors):
-        model = model.to_empty(device="cpu")
-        with torch.no_grad():
-            for tensor in (*model.parameters(), *model.buffers()):
-                tensor.zero_() if not tensor.is_floating_point() else tensor.normal_(0, 0.02).abs_()
-    torch.manual_seed(0)
-    args, kwargs = inputs.make(specs, "cpu")
+    if not any(t.device.type == "meta" for t in tensors):
+        return model
+    model = model.to_empty(device="cpu")
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.is_floating_point():
+                tensor.normal_(0, 0.02).abs_()
+            else:
+                tensor.zero_()
+    return model
+
+
+def _on_real_tensors(
+    model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]], locator: Locator
+) -> ModelGraph | None:
     flags = [(m, m.training) for m in model.modules()]
     for module, _ in flags:
         module.training = False
     try:
-        trace = record(model, args, kwargs, locator=locator, known=KnownValues())
+        trace = record(model, *given, locator=locator, known=KnownValues())
     finally:
         for module, flag in flags:
             module.training = flag

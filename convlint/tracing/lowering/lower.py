@@ -197,7 +197,7 @@ class _Lowering:
         suffix: str = "",
     ) -> Node:
         record = record_of(node)
-        module, built = self._owner(record.module, params, layer)
+        module, built, own = self._owner(record.module, params, layer)
         return Node(
             id=node.name + suffix,
             op=op,
@@ -209,26 +209,27 @@ class _Lowering:
             built_through=built[1:],
             called_at=record.called_at,
             inplace=_is_in_place(node, layer),
+            layer=own,
         )
 
     def _owner(
         self, module: str, params: tuple[Param, ...], layer: nn.Module | None
-    ) -> tuple[str, tuple[SourceSpan, ...]]:
-        """Return the module that a node belongs to and the lines that built it.
+    ) -> tuple[str, tuple[SourceSpan, ...], bool]:
+        """Return the module that a node belongs to, the lines that built it, whether a layer.
 
         The layer itself; for a functional call on a layer's own weight, that layer; else the
         module whose forward made the call, without a constructor line.
         """
         if layer is not None:
-            return module, sources.built_lines(layer)
+            return module, sources.built_lines(layer), True
         weight = next((p for p in params if p.role == "weight" and not p.buffer), None)
         for path in (module, weight.name.rpartition(".")[0] if weight else None):
             if path is None:
                 continue
             owner = self._module_or_none(path)
             if owner is not None and leaves.is_layer(owner) and weight is not None:
-                return path, sources.built_lines(owner)
-        return module, ()
+                return path, sources.built_lines(owner), True
+        return module, (), False
 
     def _module_or_none(self, path: str) -> nn.Module | None:
         try:

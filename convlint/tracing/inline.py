@@ -1,0 +1,64 @@
+"""Reads a model instance in this process: the library call, without a wall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlint.tracing import read, stubs
+from convlint.tracing.failures import ReadError
+from convlint.tracing.sources import Locator
+from convlint.tracing.tensors import map_tensors, spec_of, tensors_in
+from convlint.wire import InputSpec, Reply, Request
+
+
+def read_instance(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, target: str
+) -> Reply:
+    """Return the Reply for a built model and its inputs (without inputs they are inferred).
+
+    The model may live on any device; it runs on meta twins of its weights and is left as it
+    was found. Failures are in the reply.
+    """
+    stubs.install()
+    locator = Locator(str(Path.cwd()))
+    request = Request(target, locator.root.as_posix())
+    given = list(tensors_in((args, kwargs)))
+    specs = tuple(InputSpec(spec_of(t).shape, spec_of(t).dtype) for t in given)
+    try:
+        if given or args or kwargs:
+            reading = _read_given(model, args, kwargs, specs, locator)
+        else:
+            reading = read.read_model(model, request, locator)
+    except ReadError as error:
+        return Reply(target, "failed", failure=error.failure, sources=locator.sources)
+    return Reply(
+        target=target,
+        status="partial" if reading.stopped else "complete",
+        class_name=type(model).__name__,
+        inputs=reading.inputs,
+        graph=reading.graph.document(),
+        diagnostics=read.stopped_diagnostics(reading),
+        sources=locator.sources,
+        torch_version=str(torch.__version__),
+    )
+
+
+def _read_given(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    specs: tuple[InputSpec, ...],
+    locator: Locator,
+) -> read.Reading:
+    def meta(tensor: torch.Tensor) -> torch.Tensor:
+        made = torch.empty_strided(
+            tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device="meta"
+        )
+        return made
+
+    on_meta = map_tensors((args, kwargs), meta)
+    return read.read_with(model, on_meta, (args, kwargs), specs, locator)
