@@ -45,7 +45,7 @@ def html(page: Page) -> str:
     """Return the HTML page."""
     css, digest = _style()
     template = _environment(True).get_template("report.html.j2")
-    return template.render(page=page, css=css, style_hash=digest)
+    return template.render(page=page, css=css, style_hash=digest) + "\n"
 
 
 def markdown(summary: Summary) -> str:

@@ -11,7 +11,7 @@ def render(run: contract.RunReport, view: contract.View) -> str:
     del view
     from convlint_reports import _templates
 
-    return _templates.html(page(run))
+    return _templates.html(page(run, pictures=True))
 
 
 REPORT = contract.ReportFormat("html", "one self-contained page, with a picture", render)

@@ -96,7 +96,7 @@ class Page:
     rules: tuple[tuple[str, str, str], ...]
 
 
-def page(run: RunReport) -> Page:
+def page(run: RunReport, *, pictures: bool = False) -> Page:
     """Return the report as words and numbers that need no further thought."""
     run = cleaned(run)
     return Page(
@@ -105,7 +105,7 @@ def page(run: RunReport) -> Page:
         headline=headline(run),
         tally=tally.line(run),
         counting=COUNTING,
-        models=tuple(_model(m, f"m{i}") for i, m in enumerate(run.models, 1)),
+        models=tuple(_model(m, f"m{i}", pictures) for i, m in enumerate(run.models, 1)),
         rules=tuple((cut(r.code, 40), cut(r.name), cut(r.summary, 400)) for r in run.rules),
     )
 
@@ -121,7 +121,7 @@ def headline(run: RunReport) -> str:
     return words + (f", {failed} could not be read" if failed else "")
 
 
-def _model(model: ModelReport, anchor: str) -> ModelPage:
+def _model(model: ModelReport, anchor: str, pictures: bool) -> ModelPage:
     live = savings.live(model.findings)
     prefix = f"{anchor}-f"
     words = tuple(
@@ -138,7 +138,7 @@ def _model(model: ModelReport, anchor: str) -> ModelPage:
         silenced=tuple(
             card(f, f"{anchor}-s{i}") for i, f in enumerate(savings.silent(model.findings), 1)
         ),
-        picture=picture(model),
+        picture=picture(model) if pictures else None,
         parts=_parts(model),
         layers=layer_rows(model, prefix),
         refusals=tuple(

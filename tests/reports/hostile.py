@@ -61,7 +61,7 @@ def model(name: str) -> ModelReport:
         target=name,
         expression=name,
         inputs=(sample.InputSpec((1, 3, 8, 8), name, name, "example", SourceSpan(name, 1)),),
-        layers=(layer(name), layer(name + ".x")),
+        layers=(layer(name), layer("x." + name)),
         findings=(finding(name), msgspec.structs.replace(finding(name), suppressed=name)),
         refusals=(sample.Refused("CL301", name, name, name),),
         diagnostics=(sample.Diagnostic("CL901", name, "error", SourceSpan(name, 2)),),

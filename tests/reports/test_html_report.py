@@ -1,0 +1,139 @@
+"""The HTML report: complete, self-contained, and deaf to hostile names."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+import msgspec
+import pytest
+from convlint_reports.html import render
+
+from convlint.contract import RunReport, View
+from tests.reports import hostile, sample
+from tests.reports.pages import read
+
+RUNS = {
+    "resnet": sample.run(sample.resnet()),
+    "all": sample.run(sample.resnet(), sample.failed(), sample.clean()),
+    "failed": sample.run(sample.failed()),
+    "none": sample.run(),
+    "hostile": hostile.run(),
+}
+
+
+@pytest.fixture(params=RUNS)
+def run(request: pytest.FixtureRequest) -> RunReport:
+    """Each of the runs."""
+    return RUNS[request.param]
+
+
+def test_tags_are_balanced(run: RunReport) -> None:
+    """Tags are balanced."""
+    reading = read(render(run, View()))
+    assert reading.faults == [] and reading.open == []
+
+
+def test_nothing_is_loaded_or_run(run: RunReport) -> None:
+    """Nothing is loaded or run."""
+    page = render(run, View())
+    reading = read(page)
+    assert not reading.tags & {"script", "link", "img", "iframe", "object", "base", "form"}
+    for tag, name, value in reading.attributes:
+        assert name not in {"src", "srcset", "style", "action", "data"}, (tag, name, value)
+        assert not name.startswith("on")
+        assert name not in {"href", "xlink:href"} or re.fullmatch(r"#m\d+(-f\d+)?", value)
+    assert "@import" not in page and not re.search(r"url\((?!#)", page)
+
+
+def test_anchors_are_unique_and_lead_somewhere(run: RunReport) -> None:
+    """Anchors are unique and lead somewhere."""
+    reading = read(render(run, View()))
+    ids = [value for _, name, value in reading.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    targets = {value[1:] for _, name, value in reading.attributes if name == "href"}
+    named = {v for _, n, v in reading.attributes if n == "aria-labelledby"}
+    assert targets | named <= set(ids)
+
+
+def test_policy_allows_exactly_the_style_sheet() -> None:
+    """Policy allows exactly the style sheet."""
+    page = render(RUNS["resnet"], View())
+    css = page.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    policy = next(v for t, n, v in read(page).attributes if t == "meta" and "default-src" in v)
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("name", hostile.NAMES, ids=range(len(hostile.NAMES)))
+def test_hostile_name_is_only_text(name: str) -> None:
+    """Hostile name is only text."""
+    plain = read(render(sample.run(hostile.model("plain")), View()))
+    page = render(sample.run(hostile.model(name)), View())
+    reading = read(page)
+    assert reading.tags == plain.tags
+    assert [(t, n) for t, n, _ in reading.attributes] == [(t, n) for t, n, _ in plain.attributes]
+    assert not re.search(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", page
+    )
+    assert "N" * 5000 not in page
+    page.encode()
+
+
+def test_everything_is_said() -> None:
+    """Everything is said."""
+    text = read(render(RUNS["all"], View())).text
+    for words in (
+        "3 findings in 3 models, 1 could not be read",
+        "4.09 G",
+        "2.38 G",
+        "−41.7\u00a0%",
+        "+50.0\u00a0%",
+        "Exact",
+        "Needs retraining",
+        "Hardware and other notes",
+        "nets/resnet.py:86:22",
+        "nn.Conv2d(width, width, 3, stride, 1, bias=False)",
+        "layer*.*.conv2 x16",
+        "grouped 3x3, 4 groups: saves 1.38 GMACs",
+        "groups=width",
+        "typical cost 1 point of top-1",
+        "# convlint: ignore[CL301] reason",
+        "1×3×224×224 float32, inferred: an assumption",
+        "the stem: 3 input channels, limit 4",
+        "weights are shared with the old head",
+        "mat1 and mat2 shapes cannot be multiplied",
+        "∞",
+        "FLOPs = 2 × MACs",
+        "pool-after-pointwise",
+    ):
+        assert words in text, words
+
+
+def test_layers_with_findings_are_marked_in_the_picture() -> None:
+    """Layers with findings are marked in the picture."""
+    marks = [
+        v
+        for t, n, v in read(render(RUNS["resnet"], View())).attributes
+        if (t, n) == ("rect", "class")
+    ]
+    assert marks.count("bar retrain") == 16 and marks.count("bar exact") == 1
+    assert marks.count("tile retrain") == 16 + 1
+
+
+def test_partial_and_unknown_states_are_shown_as_they_are() -> None:
+    """Partial and unknown states are shown as they are."""
+    model = msgspec.structs.replace(sample.clean(), status='odd" x="')
+    assert 'class="badge unknown"' in render(sample.run(model), View())
+
+
+def test_500_layers_stay_under_two_megabytes() -> None:
+    """500 layers stay under two megabytes."""
+    layers = tuple(
+        sample.conv(f"backbone.stages.{i // 50}.blocks.{i}.convolution", 64, 64, 3, 56, 84, i)
+        for i in range(500)
+    )
+    model = msgspec.structs.replace(sample.resnet(), layers=layers)
+    assert len(render(sample.run(model), View()).encode()) < 2_000_000

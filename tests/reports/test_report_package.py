@@ -1,0 +1,54 @@
+"""The package: what it finds, what it imports, and that it repeats itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from convlint_reports import reports
+
+from convlint.contract import View
+from tests.reports import hostile, sample
+
+FORMATS = {report.name: report.render for report in reports()}
+
+
+def test_the_four_formats_are_found() -> None:
+    """The four formats are found."""
+    assert list(FORMATS) == ["html", "json", "markdown", "text"]
+
+
+def test_finding_reports_loads_neither_jinja2_nor_rich() -> None:
+    """Finding reports loads neither Jinja2 nor rich."""
+    code = (
+        "import sys; from convlint_reports import reports; reports();"
+        "assert not {'jinja2', 'rich', 'torch'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_same_input_gives_the_same_bytes(name: str) -> None:
+    """Same input gives the same bytes."""
+    for make in (hostile.run, lambda: sample.run(sample.resnet(), sample.clean())):
+        assert FORMATS[name](make(), View()) == FORMATS[name](make(), View())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_ends_in_one_newline(name: str) -> None:
+    """Every format ends in one newline."""
+    text = FORMATS[name](sample.run(sample.resnet()), View())
+    assert text.endswith("\n") and not text.endswith("\n\n")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_20_reports_take_under_a_second(name: str) -> None:
+    """20 reports take under a second."""
+    run = sample.run(sample.resnet())
+    FORMATS[name](run, View())
+    start = time.process_time()
+    for _ in range(20):
+        FORMATS[name](run, View())
+    assert time.process_time() - start < 1.0
