@@ -35,12 +35,8 @@ def write(console: Console, model: ModelReport, finding: Finding, view: View) ->
     console.print()
     console.print(_head(model, finding), soft_wrap=True)
     _code(console, frame(finding))
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(width=LABEL, justify="right", style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
     for label, words in _facts(finding):
-        table.add_row(Text(label), Text(words))
-    console.print(table)
+        _fact(console, label, words)
 
 
 def _head(model: ModelReport, finding: Finding) -> Text:
@@ -70,6 +66,21 @@ def _code(console: Console, lines: tuple[FrameLine, ...]) -> None:
             row = Text(f"{'':>{gutter}} | ", style="blue")
             row.append(" " * start + carets, style="bold red")
             console.print(row, soft_wrap=True)
+
+
+def _fact(console: Console, label: str, words: str) -> None:
+    """Print a labelled paragraph; code to write keeps its lines, however long."""
+    if label == "write":
+        for number, line in enumerate(words.split("\n")):
+            row = Text(f"{'' if number else label:>{LABEL}} ", style="dim")
+            row.append(line, style="not dim")
+            console.print(row, soft_wrap=True)
+        return
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=LABEL, justify="right", style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(Text(label), Text(words))
+    console.print(table)
 
 
 def _facts(finding: Finding) -> Iterator[tuple[str, str]]:

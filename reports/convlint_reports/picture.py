@@ -83,7 +83,8 @@ def _summary(divided: Sequence[Part], total: int) -> str:
 
 
 def _part(part: Part, area: Rect, total: int) -> Box:
-    label = cut(part.name, 60)
+    alone = [layer.module for layer in part.layers] == [part.name]
+    label = "" if alone else cut(part.name, 60)
     return _box(area, label, "", _title(part.name, part.macs, total), bold=True)
 
 
@@ -104,7 +105,7 @@ def _tiles(part: Part, area: Rect, total: int, found: Mapping[str, Sequence[Hit]
 
 def _box(area: Rect, label: str, mark: str, title: str, *, bold: bool = False) -> Box:
     fit = _fit(len(label) * (7.4 if bold else 6.5) + 14, area.width / WIDTH)
-    fit = fit if area.height >= HEAD else ""
+    fit = fit if label and area.height >= HEAD else ""
     x, width = _percent(area.x), _percent(area.width)
     return Box(x, f"{area.y:.1f}", width, f"{area.height:.1f}", label, fit, mark, title)
 

@@ -74,7 +74,8 @@ def test_hostile_name_is_only_text(name: str) -> None:
     page = render(sample.run(hostile.model(name)), View())
     reading = read(page)
     assert reading.tags == plain.tags
-    assert [(t, n) for t, n, _ in reading.attributes] == [(t, n) for t, n, _ in plain.attributes]
+    assert {(t, n) for t, n, _ in reading.attributes} == {(t, n) for t, n, _ in plain.attributes}
+    assert reading.faults == [] and reading.open == []
     assert not re.search(
         r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", page
     )
