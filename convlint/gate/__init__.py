@@ -1,0 +1,10 @@
+"""Decides what counts: which rules run, which findings are suppressed, and the exit code."""
+
+from __future__ import annotations
+
+from convlint.gate.outcome import Outcome
+from convlint.gate.select import Choice, active_rules, choose
+from convlint.gate.suppress import suppress
+from convlint.gate.verdict import judge, settle
+
+__all__ = ["Choice", "Outcome", "active_rules", "choose", "judge", "settle", "suppress"]

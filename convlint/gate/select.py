@@ -1,0 +1,134 @@
+"""Which rules run, with which severity and options, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from convlint import errors
+from convlint.checking import ActiveRule
+from convlint.contract import Options, Rule
+from convlint.settings import ALL_RULES, RuleTable, Settings
+from convlint.settings.table import plain_words
+
+_EXACT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A rule, whether it runs, and the reason."""
+
+    rule: Rule
+    on: bool
+    why: str
+
+
+def choose(rules: Sequence[Rule], settings: Settings) -> tuple[Choice, ...]:
+    """Return of every rule whether it runs; raise UsageError for a selector of none.
+
+    A selector is a code, a name, the beginning of codes, or "all". The longest one that fits a
+    rule decides; of equal ones the ignoring. A preview rule needs its exact code or name.
+    """
+    for key in ("select", "extend-select", "ignore"):
+        for selector in getattr(settings, key.replace("-", "_")):
+            _check_selector(selector, rules, settings.source(key), key)
+    return tuple(_choose(rule, settings) for rule in rules)
+
+
+def active_rules(rules: Sequence[Rule], settings: Settings) -> tuple[ActiveRule, ...]:
+    """Return the rules that run, with severity and options as configured."""
+    tables = _tables_by_code(rules, settings)
+    return tuple(
+        _active(choice.rule, tables.get(choice.rule.meta.code), settings)
+        for choice in choose(rules, settings)
+        if choice.on
+    )
+
+
+def find_rule(rules: Sequence[Rule], word: str) -> Rule:
+    """Return the rule with this code or name; raise UsageError with the closest one."""
+    for rule in rules:
+        if word.lower() in (rule.meta.code.lower(), rule.meta.name):
+            return rule
+    raise errors.UsageError(f"unknown rule {word!r}", fix=_closest(word, rules))
+
+
+def _choose(rule: Rule, settings: Settings) -> Choice:
+    selected, by = _best(rule, (*settings.select, *settings.extend_select))
+    ignored, against = _best(rule, settings.ignore)
+    if not selected:
+        return Choice(rule, False, "not selected")
+    if ignored >= selected:
+        return Choice(rule, False, f"ignored by {against} ({settings.source('ignore')})")
+    if rule.meta.preview and selected < _EXACT:
+        return Choice(rule, False, f"preview: select {rule.meta.code} itself to turn it on")
+    key = "select" if by in settings.select else "extend-select"
+    return Choice(rule, True, f"selected by {by} ({settings.source(key)})")
+
+
+def _best(rule: Rule, selectors: Iterable[str]) -> tuple[int, str]:
+    """Return the weight and the text of the most specific selector that fits."""
+    return max(((_weight(rule, text), text) for text in selectors), default=(0, ""))
+
+
+def _weight(rule: Rule, selector: str) -> int:
+    word = selector.strip()
+    if word.upper() == rule.meta.code or word.lower() == rule.meta.name:
+        return _EXACT
+    if word.lower() == ALL_RULES:
+        return 1
+    return 1 + len(word) if word and rule.meta.code.startswith(word.upper()) else 0
+
+
+def _check_selector(selector: str, rules: Sequence[Rule], source: str, key: str) -> None:
+    if selector.lower() == ALL_RULES or any(_weight(rule, selector) for rule in rules):
+        return
+    where = source if source.startswith("--") else f"{source}: {key}"
+    kind = errors.UsageError if source.startswith("--") else errors.ConfigError
+    raise kind(f"unknown rule {selector!r}", where=where, fix=_closest(selector, rules))
+
+
+def _closest(word: str, rules: Sequence[Rule]) -> str:
+    known = {rule.meta.code for rule in rules} | {rule.meta.name for rule in rules}
+    close = errors.suggest(word, known) or errors.suggest(word.upper(), known)
+    return close or "`convlint rule` lists them"
+
+
+def _tables_by_code(rules: Sequence[Rule], settings: Settings) -> dict[str, RuleTable]:
+    found: dict[str, RuleTable] = {}
+    for word, table in settings.rules.items():
+        try:
+            rule = find_rule(rules, word)
+        except errors.UsageError as error:
+            raise errors.ConfigError(error.what, where=table.where, fix=error.fix) from None
+        if rule.meta.code in found:
+            first = found[rule.meta.code].where
+            raise errors.ConfigError(
+                f"{rule.meta.code} has a table already, {first}", where=table.where
+            )
+        _options(rule, table)
+        found[rule.meta.code] = table
+    return found
+
+
+def _active(rule: Rule, table: RuleTable | None, settings: Settings) -> ActiveRule:
+    severity = rule.meta.severity_under(settings.profile.value)
+    if table is None:
+        return ActiveRule(rule, severity, rule.options())
+    return ActiveRule(rule, table.severity or severity, _options(rule, table))
+
+
+def _options(rule: Rule, table: RuleTable) -> Options:
+    """Return the rule's options; raise ConfigError naming the key that is wrong."""
+    known = [field.encode_name for field in msgspec.structs.fields(rule.options)]
+    for key in table.options:
+        if key not in known:
+            names = ", ".join(["severity", *known])
+            fix = errors.suggest(key, ["severity", *known]) or f"it has {names}"
+            raise errors.ConfigError(f"unknown option {key}", where=table.where, fix=fix)
+    try:
+        return msgspec.convert(dict(table.options), rule.options)
+    except msgspec.ValidationError as error:
+        raise errors.ConfigError(plain_words(str(error)), where=table.where) from None

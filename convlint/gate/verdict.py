@@ -1,0 +1,101 @@
+"""What the run comes to: the exit code, and the numbers of the last line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from convlint.contract import Finding, Severity, Summary
+from convlint.gate.outcome import Outcome
+from convlint.settings import FailLevel
+from convlint.wire import Diagnostic, Failure
+
+OK, FINDINGS, NOT_DONE = 0, 1, 2
+UNREAD = "CL902"
+
+
+def settle(
+    outcomes: Sequence[Outcome], *, strict: bool = False, hook: bool = False
+) -> tuple[Outcome, ...]:
+    """Return the outcomes that are told, each failure as an error or, beside others, a note.
+
+    A class that turned out to be no model is left out; where a target led to nothing else,
+    that is its failure. In a ``hook``, models that need arguments are left out as well.
+    A failure is a note where the same target led to a model that could be checked, unless
+    ``strict``.
+    """
+    checked = {outcome.asked for outcome in outcomes if outcome.checked}
+    kept: list[Outcome] = []
+    for outcome in outcomes:
+        if outcome.report.status == "skipped" or (hook and _needs_arguments(outcome)):
+            continue
+        beside = outcome.asked in checked and not outcome.checked and not strict
+        kept.append(_as_note(outcome) if beside else outcome)
+    told = {outcome.asked for outcome in kept}
+    skipped = [] if hook else [outcome for outcome in outcomes if outcome.asked not in told]
+    first = {outcome.asked: outcome for outcome in reversed(skipped)}
+    return (*kept, *(_no_model(outcome) for outcome in reversed(first.values())))
+
+
+def judge(
+    outcomes: Sequence[Outcome], fail_level: FailLevel, *, exit_zero: bool = False
+) -> Summary:
+    """Return the numbers and the exit code: 2 not done, 1 findings that count, 0 neither."""
+    reports = [outcome.report for outcome in outcomes]
+    findings = [finding for report in reports for finding in report.findings]
+    counted = [finding for finding in findings if finding.suppressed is None]
+    return Summary(
+        models=len(reports),
+        failed=sum(not outcome.checked for outcome in outcomes),
+        layers=sum(len(report.layers) for report in reports),
+        findings=len(counted),
+        errors=_count(counted, Severity.ERROR),
+        warnings=_count(counted, Severity.WARNING),
+        infos=_count(counted, Severity.INFO),
+        suppressed=len(findings) - len(counted),
+        exit_code=_exit_code(outcomes, counted, fail_level, exit_zero),
+    )
+
+
+def _exit_code(
+    outcomes: Sequence[Outcome], counted: list[Finding], fail_level: FailLevel, exit_zero: bool
+) -> int:
+    if any(_not_done(outcome) for outcome in outcomes):
+        return NOT_DONE
+    reached = any(fail_level.reached_by(finding.severity) for finding in counted)
+    return FINDINGS if reached and not exit_zero else OK
+
+
+def _not_done(outcome: Outcome) -> bool:
+    failed = not outcome.checked and not outcome.note
+    return failed or any(word.severity == "error" for word in outcome.report.diagnostics)
+
+
+def _count(findings: list[Finding], severity: Severity) -> int:
+    return sum(finding.severity is severity for finding in findings)
+
+
+def _needs_arguments(outcome: Outcome) -> bool:
+    return outcome.failure is not None and outcome.failure.kind == "needs-arguments"
+
+
+def _as_note(outcome: Outcome) -> Outcome:
+    diagnostics = tuple(
+        msgspec.structs.replace(diagnostic, severity="info")
+        for diagnostic in outcome.report.diagnostics
+    )
+    report = msgspec.structs.replace(outcome.report, diagnostics=diagnostics)
+    return replace(outcome, report=report, note=True)
+
+
+def _no_model(outcome: Outcome) -> Outcome:
+    """Return the failure of a target whose classes all turned out to be no models."""
+    message = "no model here (no class derives from nn.Module)"
+    failure = Failure(kind="not-a-module", message=message, fix="name it as file.py:EXPR")
+    word = Diagnostic(UNREAD, f"{message}; {failure.fix}", "error")
+    report = msgspec.structs.replace(
+        outcome.report, target=outcome.asked, status="failed", diagnostics=(word,)
+    )
+    return replace(outcome, report=report, failure=failure)
