@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,7 @@ class Sandbox:
         log = Path(self._folder.name, "server.log").open("w")
         with log:
             self._process = subprocess.Popen(
-                [self._python, "-P", "-c", _CODE.format(paths=_own_paths())],
+                [self._python, "-P", "-c", _CODE.format(paths=[_own_packages(self._folder.name)])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -162,12 +163,22 @@ def _read_text(path: Path) -> str:
         return ""
 
 
-def _own_paths() -> list[str]:
-    """Return the folders that hold convlint and msgspec, for an interpreter without them."""
+def _own_packages(folder: str) -> str:
+    """Return a folder that holds convlint and msgspec alone, last on the child's path.
+
+    So an interpreter that has neither can serve, and takes nothing else of ours (not torch).
+    """
     import convlint
 
-    folders = [Path(convlint.__file__).parent.parent, Path(msgspec.__file__).parent.parent]
-    return list(dict.fromkeys(str(folder) for folder in folders))
+    place = Path(folder, "packages")
+    place.mkdir()
+    for package in (convlint, msgspec):
+        source = Path(str(package.__file__)).parent
+        try:
+            (place / source.name).symlink_to(source, target_is_directory=True)
+        except OSError:
+            shutil.copytree(source, place / source.name)
+    return str(place)
 
 
 def _environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 import sysconfig
 from functools import lru_cache
@@ -100,13 +101,13 @@ class Locator:
         line, end, column, end_column = (
             positions[place] if place < len(positions) else (None, None, None, None)
         )
-        first = line or code.co_firstlineno
+        first, last = line or code.co_firstlineno, end or line or code.co_firstlineno
         return SourceSpan(
             path=self.tell(code.co_filename),
             line=first,
-            column=(column or 0) + 1,
-            end_line=end or first,
-            end_column=(end_column or 0) + 1,
+            column=_characters(code.co_filename, first, column or 0) + 1,
+            end_line=last,
+            end_column=_characters(code.co_filename, last, end_column or 0) + 1,
         )
 
     def tell(self, filename: str) -> str:
@@ -123,6 +124,14 @@ class Locator:
                     break
         self.sources.setdefault(told, str(path))
         return told
+
+
+def _characters(filename: str, line: int, offset: int) -> int:
+    """Return a UTF-8 byte offset of a line, as code objects have it, in characters."""
+    text = linecache.getline(filename, line)
+    if text.isascii():
+        return offset
+    return len(text.encode()[:offset].decode(errors="replace"))
 
 
 @lru_cache(maxsize=8)
