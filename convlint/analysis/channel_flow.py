@@ -48,8 +48,10 @@ def grouped_pairs(graph: ModelGraph) -> tuple[Pair, ...]:
     """Return the pairs of grouped convs in execution order of the first.
 
     A grouped conv (1 < groups < Cin) pairs with the next grouped ones, through depthwise
-    convs; a depthwise one only with a depthwise one that follows without any conv between.
-    Pairs where a group of the second is fed by no label are left out.
+    convs; a depthwise one only with a depthwise one that follows without any conv and without
+    a sum or product of branches between (token mixers with a shortcut are no mistake).
+    Pairs where a group of the second is fed by no label are left out, and so are pairs that
+    only fully mixed values connect.
     """
     return tuple(
         pair
@@ -105,11 +107,18 @@ class _Walk:
 
     def _advance(self, node: Node) -> tuple[Labels, ...]:
         """A conv that pairs takes over from here, so what follows it counts as mixed."""
-        if isinstance(node.op, ir.Conv) and self._takes_over(node, node.op):
+        taken_over = isinstance(node.op, ir.Conv) and self._takes_over(node, node.op)
+        if taken_over or (self.op.depthwise and self._joins_branches(node)):
             return (lb.uniform(self.mixed),) * len(node.outputs)
         nothing = lb.uniform(0)
         values = tuple(self.values.get(ref, nothing) for ref in node.inputs)
         return move(node, values, self.graph.input_specs(node), self.mixed)
+
+    def _joins_branches(self, node: Node) -> bool:
+        computed = [
+            ref for ref in node.inputs if not isinstance(self.graph[ref.node].op, ir.Constant)
+        ]
+        return isinstance(node.op, (ir.Add, ir.Mul)) and len(computed) > 1
 
     def _put(self, node: Node, values: tuple[Labels, ...]) -> None:
         everything = (1 << self.op.groups) - 1

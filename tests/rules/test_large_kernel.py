@@ -1,0 +1,108 @@
+"""CL101: the dilated and the stacked form cost what the catalogue's formulas say."""
+
+from __future__ import annotations
+
+import pytest
+
+from convlint.ir import nodes as ir
+from tests.graphs import Builder
+from tests.rules.runs import findings, reasons, rule
+
+
+def _net(kernel, cin=64, cout=64, size=56, axes=2, **facts):
+    b = Builder(1, 3, *(size,) * axes)
+    x = b.relu(b.conv(b.x, cin, 1))
+    x = b.conv(x, cout, kernel, **facts)
+    b.linear(b.add(ir.Reshape(), [b.pool(b.relu(x))], (1, cout)), 10)
+    return b.graph()
+
+
+@pytest.mark.parametrize("k", [5, 7, 9, 11])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_dilated_form_saves_one_minus_nine_over_k_squared(k, stride):
+    """The first rewrite keeps the shape and has 9 taps in place of k2."""
+    (finding,) = findings(_net(k, stride=stride), "CL101")
+    positions = (56 // stride) ** 2
+    assert finding.saving.macs == positions * 64 * 64 * (k * k - 9)
+    assert finding.saving.params == 64 * 64 * (k * k - 9)
+    assert f"dilation={(k - 1) // 2}" in finding.instead
+
+
+@pytest.mark.parametrize(
+    ("k", "cin", "cout", "share"),
+    [
+        (5, 64, 64, 0.28),
+        (7, 64, 64, 0.45),
+        (9, 64, 64, 0.55),
+        (5, 64, 192, 0.52),
+        (5, 48, 64, 0.37),
+    ],
+)
+def test_stacked_form_saves_the_catalogue_share(k, cin, cout, share):
+    """q 3x3 of width min(Cin, Cout): 28, 45, 55 %; 52 % for AlexNet conv2, 37 % for Inception."""
+    (finding,) = findings(_net(k, cin, cout), "CL101")
+    (stack,) = finding.alternatives
+    q, m = (k - 1) // 2, min(cin, cout)
+    weights = 9 * (cin * m + (q - 2) * m * m + m * cout)
+    assert stack.saving.params == k * k * cin * cout - weights
+    assert stack.saving.macs == 56 * 56 * stack.saving.params
+    assert stack.saving.params / (k * k * cin * cout) == pytest.approx(share, abs=0.006)
+
+
+def test_stack_that_is_no_cheaper_is_not_offered():
+    """AlexNet's conv2 with width 192 between would cost 44 % more: no alternative."""
+    options = rule("CL101").options(mid="out")
+    (finding,) = findings(_net(5, 64, 192), "CL101", options)
+    assert finding.alternatives == ()
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("k", [5, 7])
+def test_every_way_keeps_the_output_shape(k, stride, padding):
+    """Whatever the padding, the rewritten graph is valid (a wrong shape would be a CL903)."""
+    (finding,) = findings(_net(k, padding=padding, stride=stride), "CL101")
+    assert finding.saving.macs > 0
+
+
+def test_even_kernel_gets_words_and_no_saving():
+    """6x6 has no dilated 3x3 of its extent: the next odd field is named, nothing claimed."""
+    (finding,) = findings(_net(6, padding=2), "CL101")
+    assert (finding.saving.macs, finding.saving.params, finding.alternatives) == (0, 0, ())
+    assert "5x5" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"kernel": 7, "cin": 4}, "4 input channels, under 8"),
+        ({"kernel": 7, "groups": 64}, "groups=64"),
+        ({"kernel": (1, 7)}, "one axis only"),
+        ({"kernel": 7, "axes": 1, "size": 4096}, "one axis only"),
+        ({"kernel": 8, "stride": 8, "padding": 0}, "patches"),
+        ({"kernel": 5, "dilation": 2}, "dilated already"),
+        ({"kernel": 5, "size": 8}, "over half of the 8x8 map"),
+        ({"kernel": 5, "transposed": True, "padding": 2}, "transposed"),
+    ],
+)
+def test_kernels_that_are_large_for_a_reason(facts, reason):
+    """Each exemption of the catalogue is a refusal that names the value."""
+    graph = _net(**facts)
+    assert findings(graph, "CL101") == ()
+    assert any(reason in text for text in reasons(graph, "CL101"))
+
+
+def test_volumetric_kernel_counts_and_an_axis_of_one_tap_is_ignored():
+    """5x5x5 is a finding, and so is 1x5x5, rewritten to 1x3x3."""
+    (cube,) = findings(_net(5, 16, 16, size=16, axes=3), "CL101")
+    assert cube.saving.params == 16 * 16 * (125 - 27)
+    (flat,) = findings(_net((1, 5, 5), 16, 16, size=16, axes=3), "CL101")
+    assert flat.saving.params == 16 * 16 * (25 - 9)
+
+
+def test_stem_seven_by_seven_stays_silent():
+    """Three stacked 3x3 in place of an RGB 7x7 cost 3 to 8 times more."""
+    b = Builder(1, 3, 224, 224)
+    x = b.relu(b.conv(b.x, 64, 7, stride=2))
+    b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 64)), 10)
+    assert findings(b.graph(), "CL101") == ()
