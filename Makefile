@@ -1,7 +1,7 @@
 # make demo   lint examples/ and write an HTML and a Markdown report
 # make test   install what the tests need and run them
 # make check  everything a change has to pass
-# make docs   write docs/rules.md and the output shown in README.md anew
+# make docs   write docs/rules/ and the output shown in README.md anew
 # make bench  time convlint here
 # make clean  take away .venv, caches and reports
 # PYTHON=...       the interpreter that .venv is made from (3.11 or newer)

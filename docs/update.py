@@ -1,8 +1,8 @@
 """Writes what the documentation quotes of convlint anew, from convlint itself.
 
 ``python docs/update.py`` rewrites the output below every ``$ convlint ...`` in README.md's
-``console`` blocks, and docs/rules.md. With ``--check`` it writes nothing and exits with 1
-where something is out of date.
+``console`` blocks, and a page in docs/rules/ for every rule. With ``--check`` it writes
+nothing and exits with 1 where something is out of date.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from convlint import plugins
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = "100"
@@ -34,9 +36,13 @@ def render_readme(text: str) -> str:
     return _CONSOLE.sub(lambda match: _render_block(match[1]), text)
 
 
-def render_rules() -> str:
-    """Return the page of all rules."""
-    return run_convlint("convlint rule --all").stdout
+def render_rules() -> dict[Path, str]:
+    """Return the page of every rule under its path."""
+    names = [rule.meta.name for rule in plugins.load_rules()]
+    return {
+        ROOT / "docs" / "rules" / f"{name}.md": run_convlint(f"convlint rule {name}").stdout
+        for name in names
+    }
 
 
 def _render_block(block: str) -> str:
@@ -48,15 +54,13 @@ def _render_block(block: str) -> str:
 def main(arguments: list[str]) -> int:
     """Write the pages, or with ``--check`` compare them; return the exit code."""
     readme = ROOT / "README.md"
-    pages = {
-        readme: render_readme(readme.read_text(encoding="utf-8")),
-        ROOT / "docs" / "rules.md": render_rules(),
-    }
+    pages = {readme: render_readme(readme.read_text(encoding="utf-8")), **render_rules()}
     stale = [page for page, text in pages.items() if _read(page) != text]
     for page in stale:
         if "--check" in arguments:
             print(f"{page.relative_to(ROOT)} is out of date: run make docs", file=sys.stderr)
         else:
+            page.parent.mkdir(exist_ok=True)
             page.write_text(pages[page], encoding="utf-8")
             print(f"wrote {page.relative_to(ROOT)}")
     return 1 if stale and "--check" in arguments else 0
