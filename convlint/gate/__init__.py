@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from convlint.gate.outcome import Outcome
-from convlint.gate.select import Choice, active_rules, choose
+from convlint.gate.select import Choice, active_rules, choose, find_rule
 from convlint.gate.suppress import suppress
 from convlint.gate.verdict import judge, settle
 
-__all__ = ["Choice", "Outcome", "active_rules", "choose", "judge", "settle", "suppress"]
+__all__ = [
+    "Choice",
+    "Outcome",
+    "active_rules",
+    "choose",
+    "find_rule",
+    "judge",
+    "settle",
+    "suppress",
+]

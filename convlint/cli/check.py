@@ -1,0 +1,112 @@
+"""``convlint check``: the command that is meant where none is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convlint import __version__
+from convlint.cli.options import not_a_command, read_settings, settings_options
+from convlint.cli.types import Memory
+
+if TYPE_CHECKING:
+    from convlint.pipeline import Job
+
+DEFAULT_FORMAT = "text"
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("targets", nargs=-1, metavar="TARGET...")
+@click.option("--model", default="", metavar="EXPR", help="The model in the one file named.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="SHAPE",
+    help="An input, like 1x3x224x224, 1x128:int64 or mask=1x1x64x64. Repeatable.",
+)
+@settings_options
+@click.option("--exit-zero", is_flag=True, help="Exit 0 in spite of findings.")
+@click.option(
+    "--format", "format_", default=DEFAULT_FORMAT, metavar="NAME", help="The report on stdout."
+)
+@click.option(
+    "--report", "reports", multiple=True, metavar="NAME=PATH", help="Write a report. Repeatable."
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=0), default=0, help="Models read at once (0: all cores)."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="The time one model may take.",
+)
+@click.option(
+    "--memory", type=Memory(), default="8GiB", show_default=True, help="What one model may take."
+)
+@click.option("--python", metavar="PATH", help="The interpreter that reads the models.")
+@click.option("--strict", is_flag=True, help="Exit 2 for every model that could not be checked.")
+@click.option("--hook", is_flag=True, help="Skip files without a model that can be built.")
+@click.option("--force-exclude", is_flag=True, help="Leave out excluded files even when named.")
+@click.option("-v", "--verbose", count=True, help="Say more, with traces.")
+@click.option("-q", "--quiet", is_flag=True, help="Say less.")
+@click.version_option(__version__, prog_name="convlint")
+@click.pass_context
+def check(ctx: click.Context, /, **flags: Any) -> int:
+    """Check the models in files, folders or expressions.
+
+    A TARGET is a file, a folder, file.py:EXPR or package.module:EXPR. Without one, the models
+    declared in pyproject.toml are checked.
+
+    Exit code: 0 nothing to say, 1 findings, 2 something asked for could not be done.
+    """
+    from convlint import pipeline
+    from convlint.cli import output, reports
+
+    commands = list(ctx.parent.command.commands) if ctx.parent else []  # type: ignore[attr-defined]
+    for target in flags["targets"][:1]:
+        not_a_command(target, commands)
+    shown = reports.plan(flags["format_"], flags["reports"])
+    settings = read_settings(flags["targets"], flags)
+    job = _job(flags)
+    _require_targets(job, bool(settings.models))
+    teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"])
+    run = pipeline.check(job, settings, teller.reply)
+    teller.outcomes(run.outcomes)
+    for path in reports.write(shown, run.report):
+        teller.written(path)
+    if run.outcomes or not (job.hook and shown.format.name == DEFAULT_FORMAT):
+        output.stdout(shown.format.render(run.report, teller.view()))
+    return run.report.summary.exit_code
+
+
+def _job(flags: dict[str, Any]) -> Job:
+    from convlint.pipeline import Job
+    from convlint.sandbox import Limits
+    from convlint.settings import parse_inputs
+
+    return Job(
+        targets=flags["targets"],
+        model=flags["model"],
+        inputs=parse_inputs(flags["inputs"]),
+        python=flags["python"],
+        limits=Limits(flags["timeout"], flags["memory"], flags["jobs"]),
+        force_exclude=flags["force_exclude"],
+        hook=flags["hook"],
+        strict=flags["strict"],
+        exit_zero=flags["exit_zero"],
+    )
+
+
+def _require_targets(job: Job, declared: bool) -> None:
+    from convlint import errors
+
+    if not job.targets and not declared:
+        raise errors.UsageError(
+            "nothing to check: no target, and pyproject.toml declares no models",
+            fix="name a file, a folder or file.py:EXPR",
+        )

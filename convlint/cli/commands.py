@@ -1,0 +1,42 @@
+"""The group of commands; ``check`` is the one that is meant where none is named."""
+
+from __future__ import annotations
+
+import click
+
+from convlint import __version__
+from convlint.cli.check import check
+from convlint.cli.config import config
+from convlint.cli.rule import rule
+
+_OF_THE_GROUP = frozenset({"--help", "-h", "--version"})
+
+
+class DefaultGroup(click.Group):
+    """A group that takes anything but a command's name as arguments of ``check``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``check`` in front where no command is named."""
+        if not args or (args[0] not in self.commands and args[0] not in _OF_THE_GROUP):
+            args = ["check", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="convlint")
+def convlint() -> None:
+    """Find wasted inference compute in PyTorch conv nets, on the line that builds it.
+
+    \b
+    convlint model.py                 check the models of a file
+    convlint nets/                    ... of every file below a folder
+    convlint 'net.py:Net(classes=10)' ... this expression
+    convlint check --help             all flags
+
+    convlint imports the files it checks and builds their models, in a process of its own.
+    """
+
+
+convlint.add_command(check)
+convlint.add_command(rule)
+convlint.add_command(config)

@@ -1,0 +1,73 @@
+"""Flags that several commands share, and the settings they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from convlint import errors
+from convlint.cli.types import Choice, words
+from convlint.settings import FailLevel, Flags, Profile, Settings, load
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_LIST = "Codes, names or beginnings of codes, by comma."
+
+
+def settings_options(command: Command) -> Command:
+    """Add the flags that settings are made of."""
+    for option in reversed(
+        (
+            click.option(
+                "--select", multiple=True, metavar="RULES", help=f"Run only these. {_LIST}"
+            ),
+            click.option("--extend-select", multiple=True, metavar="RULES", help="Run these too."),
+            click.option("--ignore", multiple=True, metavar="RULES", help="Do not run these."),
+            click.option(
+                "--fail-level",
+                type=Choice(FailLevel),
+                help="Exit 1 from findings of this severity on (default: warning).",
+            ),
+            click.option(
+                "--profile",
+                type=Choice(Profile),
+                help="The hardware whose thresholds count (default: generic).",
+            ),
+            click.option(
+                "--config",
+                type=click.Path(path_type=Path),
+                metavar="FILE",
+                help="Read [tool.convlint] from this file (default: the nearest pyproject.toml).",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def read_settings(targets: Sequence[str], flags: dict[str, Any]) -> Settings:
+    """Return the settings for these targets; ``flags`` are those of settings_options."""
+    from convlint.discover import split
+
+    paths = [Path(split(target)[0]) for target in targets]
+    places = list(dict.fromkeys(path for path in paths if path.exists()))
+    chosen = Flags(
+        select=words(flags["select"]),
+        extend_select=words(flags["extend_select"]),
+        ignore=words(flags["ignore"]),
+        fail_level=flags["fail_level"],
+        profile=flags["profile"],
+    )
+    return load(places, chosen, flags["config"])
+
+
+def not_a_command(target: str, commands: Sequence[str]) -> None:
+    """Raise UsageError where a target that is not there looks like a command."""
+    if target.isidentifier() and not Path(target).exists():
+        close = errors.suggest(target, commands)
+        if close:
+            fix = close.replace("did you mean ", "did you mean the command ")
+            raise errors.UsageError("no such file, folder or command", where=target, fix=fix)

@@ -1,0 +1,107 @@
+"""What is printed: the report on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from convlint import wire
+from convlint.contract import View
+from convlint.gate import Outcome
+from convlint.ir.nodes import SourceSpan
+
+WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Tells on stderr what happens, as much as was asked for."""
+
+    verbose: int = 0
+    quiet: bool = False
+
+    def view(self) -> View:
+        """Return how the report on stdout is to look."""
+        terminal = sys.stdout.isatty()
+        return View(
+            width=shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH,
+            color=_wants_color(terminal),
+            verbose=self.verbose,
+            quiet=self.quiet,
+        )
+
+    def reply(self, reply: wire.Reply) -> None:
+        """Tell what a model's own code printed, and with -v how long it took."""
+        if not self.quiet:
+            for line in reply.output.splitlines():
+                stderr(f"{reply.target}| {line}")
+        if self.verbose:
+            how = f" as {reply.expression}" if reply.expression else ""
+            stderr(f"{reply.target}: {reply.status}{how} in {reply.seconds:.2f} s")
+
+    def outcomes(self, outcomes: Iterable[Outcome]) -> None:
+        """Tell one line for each model that could not be read and each rule that crashed."""
+        for outcome in outcomes:
+            if outcome.failure is not None and not outcome.checked:
+                self._failure(outcome, outcome.failure)
+                continue
+            for word in outcome.report.diagnostics:
+                if word.severity == "error":
+                    stderr(f"error: {_where(outcome, word.location)}: {_one_line(word.message)}")
+
+    def written(self, path: Path) -> None:
+        """Tell where a report is."""
+        if not self.quiet:
+            stderr(f"report written to {path}")
+
+    def _failure(self, outcome: Outcome, failure: wire.Failure) -> None:
+        if outcome.note and self.quiet:
+            return
+        head = "note" if outcome.note else "error"
+        where = _where(outcome, failure.location)
+        if failure.kind == "syntax-error" and failure.location:
+            where = f"{where}:{failure.location.column}"
+        line = f"{head}: {where}: {_one_line(failure.message)}"
+        stderr(f"{line}; {_one_line(failure.fix)}" if failure.fix else line)
+        if self.verbose and failure.trace:
+            stderr(failure.trace.rstrip())
+
+
+def stdout(text: str) -> None:
+    """Print the report, in UTF-8 where stdout goes to a file or pipe."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        if sys.stdout.isatty():
+            reconfigure(errors="replace")
+        else:
+            reconfigure(encoding="utf-8")
+    try:
+        sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone: say no more, the exit code stands
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def stderr(text: str) -> None:
+    """Print a line beside the report."""
+    click.echo(text, err=True)
+
+
+def _where(outcome: Outcome, location: SourceSpan | None) -> str:
+    return f"{location.path}:{location.line}" if location else outcome.report.target
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _wants_color(terminal: bool) -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return terminal or bool(os.environ.get("FORCE_COLOR"))
