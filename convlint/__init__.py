@@ -1,5 +1,36 @@
-"""convlint: reads a PyTorch conv net and says, line by line, where inference work is wasted."""
+"""convlint: reads a PyTorch conv net and says, line by line, where inference work is wasted.
+
+    import convlint
+    report = convlint.lint(model, torch.randn(1, 3, 224, 224))
+    report.totals.macs, report.findings[0].saving.macs
+
+Everything is loaded when it is first used: ``import convlint`` costs nothing.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convlint.api import lint
+    from convlint.contract import Finding, ModelReport
+    from convlint.errors import ConvlintError
+
 __version__ = "0.1.0"
+
+__all__ = ["ConvlintError", "Finding", "ModelReport", "__version__", "lint"]
+
+_HOMES = {
+    "lint": "convlint.api",
+    "Finding": "convlint.contract",
+    "ModelReport": "convlint.contract",
+    "ConvlintError": "convlint.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
