@@ -63,8 +63,19 @@ def receptive_fields(graph: ModelGraph) -> dict[str, Field]:
             states[node.id] = tuple(_Axis(dim, one, one) for dim in range(2, rank))
         elif sources and not isinstance(node.op, ir.Output):
             specs = graph.input_specs(node)
-            states[node.id] = _advance(node, specs, _join(sources))
+            state = _advance(node, specs, _join(sources))
+            states[node.id] = _aligned(node, len(specs[0].shape), state)
     return {key: _field(state) for key, state in states.items() if state}
+
+
+def _aligned(node: Node, rank: int, state: _State) -> _State:
+    """Shift the axes where a broadcast added leading dims; an axis that is lost is infinite."""
+    result = len(node.output.shape)
+    broadcasts = (ir.Expand, ir.Repeat, ir.Add, ir.Mul, ir.Elementwise)
+    if isinstance(node.op, broadcasts) and result > rank:
+        state = _each(state, lambda axis, n: replace(axis, dim=n + 2 + result - rank))
+    lost = _Axis(None, None, None)
+    return tuple(lost if (axis.dim or 0) >= result else axis for axis in state)
 
 
 def _field(state: _State) -> Field:

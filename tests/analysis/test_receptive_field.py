@@ -21,7 +21,7 @@ def _square(*sizes):
 
 
 def _pool(b, x, kernel=3, stride=2, kind="max"):
-    n, c, h, w = b.shape(x)
+    n, c, h, _ = b.shape(x)
     size = (h + 2 * (kernel // 2) - kernel) // stride + 1
     op = ir.Pool(kind, (kernel,) * 2, (stride,) * 2, (kernel // 2,) * 2)
     return b.add(op, [x], (n, c, size, size))
