@@ -38,8 +38,10 @@ def read(request: Request) -> Reply:
     locator = Locator(request.root)
     stubs.install()
     try:
-        model, expression = _load(request, locator)
-        reading = read_model(model, request, locator)
+        with ConstructorLines(locator):
+            module = load.import_target(request, locator)
+            model, expression = load.make_model(request, module, locator)
+            reading = read_model(model, request, locator)
     except ReadError as error:
         skipped = request.tentative and error.failure.kind == "not-a-module"
         return Reply(
@@ -68,13 +70,6 @@ def stopped_diagnostics(reading: Reading) -> tuple[Diagnostic, ...]:
         return ()
     what = f"read up to here only: {reading.stopped.message}"
     return (Diagnostic("CL901", what, "warning", reading.stopped.location),)
-
-
-def _load(request: Request, locator: Locator) -> tuple[nn.Module, str]:
-    with ConstructorLines(locator):
-        module = load.import_target(request, locator)
-        model, expression = load.make_model(request, module, locator)
-    return model, expression
 
 
 def read_model(model: nn.Module, request: Request, locator: Locator) -> Reading:
