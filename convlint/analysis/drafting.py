@@ -18,13 +18,24 @@ def draft_conv(like: Node, suffix: str, op: ir.Conv, source: Ref, shape: ir.Ints
     named after those of ``like``, so that two calls of one module draft shared weights.
     """
     weight = next((param for param in like.params if param.role == "weight"), None)
-    stem = weight or Param(name=f"{like.module}.weight", storage=like.id, shape=())
+    return msgspec.structs.replace(
+        like,
+        id=f"{like.id}~{suffix}",
+        op=op,
+        inputs=(source, *like.inputs[1:]),
+        outputs=(TensorSpec(conv_output_shape(op, shape), like.output.dtype),),
+        params=() if weight is None else _params(weight, suffix, op),
+    )
+
+
+def _params(stem: Param, suffix: str, op: ir.Conv) -> tuple[Param, ...]:
+    """Return weight and bias of ``op``, named after the weight of the layer it replaces."""
     shapes = {"weight": (op.out_channels, op.in_channels // op.groups, *op.kernel)}
     if op.transposed:
         shapes["weight"] = (op.in_channels, op.out_channels // op.groups, *op.kernel)
     if op.bias:
         shapes["bias"] = (op.out_channels,)
-    params = tuple(
+    return tuple(
         Param(
             name=f"{stem.name}.{suffix}.{role}",
             storage=f"{stem.storage}~{suffix}.{role}",
@@ -34,14 +45,6 @@ def draft_conv(like: Node, suffix: str, op: ir.Conv, source: Ref, shape: ir.Ints
             buffer=stem.buffer,
         )
         for role, size in shapes.items()
-    )
-    return msgspec.structs.replace(
-        like,
-        id=f"{like.id}~{suffix}",
-        op=op,
-        inputs=(source, *like.inputs[1:]),
-        outputs=(TensorSpec(conv_output_shape(op, shape), like.output.dtype),),
-        params=params,
     )
 
 
@@ -73,16 +76,17 @@ def conv_code(op: ir.Conv) -> str:
     name = f"nn.Conv{'Transpose' if op.transposed else ''}{axes}d"
     padding = tuple(before for before, _ in op.padding)
     given = [
-        ("stride", _short(op.stride), "1"),
-        ("padding", _short(padding), "0"),
-        ("dilation", _short(op.dilation), "1"),
+        ("stride", short(op.stride), "1"),
+        ("padding", short(padding), "0"),
+        ("dilation", short(op.dilation), "1"),
         ("groups", str(op.groups), "1"),
         ("bias", str(op.bias), "True"),
         ("padding_mode", repr(op.padding_mode), repr("zeros")),
     ]
     options = "".join(f", {key}={value}" for key, value, usual in given if value != usual)
-    return f"{name}({op.in_channels}, {op.out_channels}, {_short(op.kernel)}{options})"
+    return f"{name}({op.in_channels}, {op.out_channels}, {short(op.kernel)}{options})"
 
 
-def _short(values: Sequence[int]) -> str:
+def short(values: Sequence[int]) -> str:
+    """Return equal values as one, "2", others as a tuple, "(0, 3)"."""
     return str(values[0]) if len(set(values)) == 1 else str(tuple(values))

@@ -98,6 +98,8 @@ def test_volumetric_kernel_counts_and_an_axis_of_one_tap_is_ignored():
     assert cube.saving.params == 16 * 16 * (125 - 27)
     (flat,) = findings(_net((1, 5, 5), 16, 16, size=16, axes=3), "CL101")
     assert flat.saving.params == 16 * 16 * (25 - 9)
+    (padded,) = findings(_net((1, 5, 5), 16, 16, size=16, axes=3, padding=(1, 2, 2)), "CL101")
+    assert len(padded.alternatives) == 1
 
 
 def test_stem_seven_by_seven_stays_silent():

@@ -178,29 +178,32 @@ def _halves(op: ir.Conv) -> tuple[ir.Conv, ir.Conv]:
 
 
 def advise(
-    context: Context, sites: tuple[Dense, ...], _options: DenseConvOptions
+    context: Context, sites: tuple[Dense, ...], options: DenseConvOptions
 ) -> contract.Advice:
     """Word the finding by its largest conv."""
     site = max(sites, key=lambda site: context.cost.macs_of(site.anchor))
     op, size = site.op, drafting.extent(context.graph[site.anchor].output.shape[2:])
     kernel = drafting.extent(op.kernel)
-    macs = sum(context.cost.macs_of(site.anchor) for site in sites)
+    macs = sum(context.cost.macs_of(site.anchor) for site in sites) / context.cost.macs
     less = op.taps * op.out_channels / (op.taps + op.out_channels)
-    head = f"dense {kernel} {drafting.channels(op)} at {size}"
+    layer = f"dense {kernel} {drafting.channels(op)} at {size} holds"
     if len(sites) > 1:
-        head = f"{len(sites)} dense convs built here, the largest {kernel} {drafting.channels(op)} at {size},"
-    verb = "hold" if len(sites) > 1 else "holds"
-    ones = "x".join("1" * len(op.kernel))
-    depthwise, pointwise = map(drafting.conv_code, _halves(op))
+        layer = f"{len(sites)} dense convs, the largest {kernel} {drafting.channels(op)} at {size}, hold"
+    depthwise, pointwise = _halves(op)
     return contract.Advice(
-        message=f"{head} {verb} {macs / context.cost.macs:.1%} of the MACs; "
-        f"depthwise {kernel} + {ones} needs {less:.1f}x fewer",
-        instead=f"nn.Sequential(\n    {depthwise},\n    {pointwise},\n)",
-        risk="not the same function, retrain: MobileNetV1 lost 1.1 points of top-1 as a whole net "
-        "(Table 4); one more tensor is written, and depthwise layers reach a small share of a "
-        "GPU's peak",
+        message=f"{layer} {macs:.1%} of the MACs (told from {options.min_share:.0%}); depthwise "
+        f"{kernel} + {drafting.extent(pointwise.kernel)} needs {less:.1f}x fewer",
+        instead=f"nn.Sequential(\n    {drafting.conv_code(depthwise)},\n"
+        f"    {drafting.conv_code(pointwise)},\n)",
+        risk=RISK,
     )
 
+
+RISK = (
+    "not the same function, retrain: MobileNetV1 lost 1.1 points of top-1 as a whole net "
+    "(Table 4); one more tensor is written, and depthwise layers reach a small share of a "
+    "GPU's peak"
+)
 
 RULE = contract.Rule(
     meta=contract.RuleMeta(

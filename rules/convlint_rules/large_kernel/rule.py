@@ -130,18 +130,24 @@ def rewrite(context: Context, site: Large, options: LargeKernelOptions) -> tuple
     source = node.inputs[0]
     shape = context.graph.spec(source).shape
     one = drafting.draft_conv(node, "dilated", new, source, shape)
-    label = f"{drafting.extent(new.kernel)} with dilation {drafting.extent(new.dilation)}"
+    label = f"{drafting.extent(new.kernel)} with dilation {drafting.short(new.dilation)}"
     first = Rewrite(label, replace_node(node, (one,)), claimed=not stacks.is_even(site.op))
     stack = _stack(context, node, site, options)
     if stack is None:
         return (first,)
-    convs, drafted = stack
-    return first, Rewrite(_stack_label(convs), replace_node(node, drafted))
+    return first, Rewrite(_stack_label(stack.convs), replace_node(node, stack.nodes))
 
 
-def _stack(
-    context: Context, node: Node, site: Large, options: LargeKernelOptions
-) -> tuple[tuple[ir.Conv, ...], tuple[Node, ...]] | None:
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The stacked form of one conv; ``share`` is what it has of the conv's MACs."""
+
+    convs: tuple[ir.Conv, ...]
+    nodes: tuple[Node, ...]
+    share: float
+
+
+def _stack(context: Context, node: Node, site: Large, options: LargeKernelOptions) -> Stack | None:
     convs = stacks.stack(site.op, stacks.WIDTHS[options.mid](site.op))
     if convs is None:
         return None
@@ -151,10 +157,10 @@ def _stack(
     for made in drafted:
         macs += macs_of(made.op, (specs[made.inputs[0]],), made.outputs)
         specs[Ref(made.id)] = made.output
-    keep = 1 - options.min_gain
-    cheaper = macs <= keep * context.cost.macs_of(node.id)
-    lighter = stacks.weights(convs) <= keep * stacks.weights((site.op,))
-    return (convs, drafted) if cheaper and lighter else None
+    share = macs / context.cost.macs_of(node.id)
+    weights = stacks.weights(convs) / stacks.weights((site.op,))
+    most = 1 - options.min_gain
+    return Stack(convs, drafted, share) if max(share, weights) <= most else None
 
 
 def _stack_label(convs: tuple[ir.Conv, ...]) -> str:
@@ -168,27 +174,34 @@ def advise(
     """Word the finding by its largest conv."""
     site = max(sites, key=lambda site: context.cost.macs_of(site.anchor))
     op, new = site.op, stacks.dilated(site.op)
-    kernel, taps = drafting.extent(op.kernel), drafting.extent(new.kernel)
-    covers, instead = "covers the same field", drafting.conv_code(new)
+    covers = f"the same field with {1 - new.taps / op.taps:.0%} fewer MACs and weights"
     if stacks.is_even(op):
-        field = drafting.extent([k - (k % 2 == 0) for k in op.kernel])
-        covers, instead = f"covers {field}, the next odd field", f"{instead}  # covers {field}"
-    stack = _stack(context, context.graph[site.anchor], site, options)
-    also = f"; {_stack_label(stack[0])} cover it densely" if stack is not None else ""
-    if stack is not None:
-        lines = ",\n    nn.ReLU(),\n    ".join(map(drafting.conv_code, stack[0]))
-        instead += f"\n# or, reading every position:\nnn.Sequential(\n    {lines},\n)"
-    more = f" (largest of {len(sites)})" if len(sites) > 1 else ""
-    return contract.Advice(
-        message=f"dense {kernel} {drafting.channels(op)} at {drafting.extent(site.map)}{more}: "
-        f"{op.taps} taps; {taps} with dilation {drafting.extent(new.dilation)} {covers} "
-        f"with {new.taps}{also}",
-        instead=instead,
-        risk="not the same function, retrain: accuracy unknown for the dilated kernel, which reads "
-        f"{new.taps} of {op.taps} positions; Inception-v3 (3.1) names no loss for the stack, with "
-        "an activation between",
+        field = drafting.extent([taps - (taps % 2 == 0) for taps in op.kernel])
+        covers = f"{field}, the next odd field (no saving is claimed for it)"
+    message = (
+        f"dense {drafting.extent(op.kernel)} {drafting.channels(op)} at "
+        f"{drafting.extent(site.map)}{_among(sites)} (large from {options.min_kernel}): "
+        f"{drafting.extent(new.kernel)} with dilation {drafting.short(new.dilation)} covers {covers}"
     )
+    instead = drafting.conv_code(new)
+    stack = _stack(context, context.graph[site.anchor], site, options)
+    if stack is not None:
+        message += (
+            f"; {_stack_label(stack.convs)} cover it densely with {1 - stack.share:.0%} fewer"
+        )
+        lines = ",\n    nn.ReLU(),\n    ".join(map(drafting.conv_code, stack.convs))
+        instead += f"\n# or, reading every position:\nnn.Sequential(\n    {lines},\n)"
+    return contract.Advice(message, instead, RISK)
 
+
+def _among(sites: tuple[Large, ...]) -> str:
+    return f", the largest of {len(sites)}" if len(sites) > 1 else ""
+
+
+RISK = (
+    "not the same function, retrain: accuracy unknown for the dilated kernel, which reads a grid "
+    "of positions; Inception-v3 (3.1) names no loss for stacked 3x3 with an activation between"
+)
 
 RULE = contract.Rule(
     meta=contract.RuleMeta(

@@ -48,7 +48,11 @@ def stack(op: ir.Conv, width: int) -> tuple[ir.Conv, ...] | None:
     if len(depths) != 1 or is_even(op):
         return None
     (depth,) = depths
-    paddings = [_share(side, depth, stride) for side, stride in _sides(op)]
+    paddings = [
+        _share(side, depth, stride) if taps > 1 else [side] + [0] * (depth - 1)
+        for sides, stride, taps in zip(op.padding, op.stride, op.kernel, strict=True)
+        for side in sides
+    ]
     if any(part is None for part in paddings):
         return None
     kernel = tuple(min(taps, 3) for taps in op.kernel)
@@ -68,20 +72,9 @@ def stack(op: ir.Conv, width: int) -> tuple[ir.Conv, ...] | None:
     return tuple(convs)
 
 
-def _sides(op: ir.Conv) -> list[tuple[int, int]]:
-    """Return (padding, stride) of both sides of every axis; an axis of one tap has depth 0."""
-    return [
-        (side if taps > 1 else -1, stride)
-        for sides, stride, taps in zip(op.padding, op.stride, op.kernel, strict=True)
-        for side in sides
-    ]
-
-
 def _share(padding: int, depth: int, stride: int) -> list[int] | None:
     """Split the padding of one side over the stack: 1 for each later conv, the rest first."""
-    if padding < 0:
-        return [0] * depth
-    later = [1] * min(padding, depth - 1)
+    later = [1] * min(max(padding, 0), depth - 1)
     if stride > 1 and len(later) < depth - 1:
         return None
     later = [0] * (depth - 1 - len(later)) + later
