@@ -80,8 +80,9 @@ def _warm_up() -> None:
     """Do once, before forking, what every first run on meta would do again."""
     import torch
 
-    from convlint.tracing import read  # noqa: F401
+    from convlint.tracing import read, shortcuts  # noqa: F401
 
+    shortcuts.skip_dynamo()
     with torch.no_grad(), contextlib.suppress(Exception):
         layer = torch.nn.Conv2d(1, 1, 1, device="meta")
         torch.nn.functional.relu(layer(torch.empty(1, 1, 2, 2, device="meta")))
@@ -219,9 +220,10 @@ def serve_one(job: Job) -> None:
 
 def _read(request: Any) -> Any:
     from convlint import wire
-    from convlint.tracing import read
+    from convlint.tracing import read, weights
 
     try:
+        weights.skip_downloads()
         return read.read(request)
     except MemoryError:
         what = "out of memory while reading the model"
