@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from convlint.analysis.shapes import blocks
+from convlint.analysis.shapes import blocks, same_elements
 
 Ints = tuple[int, ...]
 
@@ -19,8 +19,8 @@ MOST_CELLS = 1 << 20
 """More cells than this are not followed: the value counts as mixed."""
 
 
-class TooManyCells(Exception):
-    """The labels of a value vary over more elements than are followed."""
+class NotFollowed(Exception):
+    """The labels vary over too many elements, or the shapes do not tell where they went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _take(cells: Sequence[int], offsets: Sequence[Sequence[int]]) -> tuple[int, 
 
 def _require_few(cells: int) -> None:
     if cells > MOST_CELLS:
-        raise TooManyCells
+        raise NotFollowed
 
 
 def _slices(labels: Labels, dim: int) -> list[tuple[int, ...]]:
@@ -200,6 +200,8 @@ def reshaped(labels: Labels, source: Ints, result: Ints) -> Labels:
     """Return the labels after a row-major reshape from one shape to the other."""
     if not labels.dims:
         return labels
+    if not same_elements(source, result):
+        raise NotFollowed
     written: dict[int, int] = {}
     dims: list[int] = []
     for block in blocks(source, result):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from convlint.analysis import labels as lb
-from convlint.analysis.labels import Labels, TooManyCells
+from convlint.analysis.labels import Labels, NotFollowed
 from convlint.ir import nodes as ir
 from convlint.ir.nodes import Node, TensorSpec
 
@@ -25,7 +25,7 @@ def move(node: Node, values: Values, specs: tuple[TensorSpec, ...], mixed: int) 
     shapes = tuple(spec.shape for spec in specs)
     try:
         found = _outputs(node, values, shapes, mixed)
-    except TooManyCells:
+    except NotFollowed:
         found = None
     if found is None or not _fits(found, node):
         return (lb.uniform(mixed),) * len(node.outputs)
@@ -130,7 +130,9 @@ def _flip(op: ir.Flip, value: Labels, source: Ints, _result: Ints, _mixed: int) 
     return lb.pick(value, {axis: range(source[axis] - 1, -1, -1) for axis in axes})
 
 
-def _roll(op: ir.Roll, value: Labels, source: Ints, _result: Ints, _mixed: int) -> Labels:
+def _roll(op: ir.Roll, value: Labels, source: Ints, _result: Ints, _mixed: int) -> Labels | None:
+    if len(op.axes) != len(op.shifts):
+        return None
     for axis, shift in zip(op.axes, op.shifts, strict=True):
         size = source[axis]
         value = lb.pick(value, {axis % len(source): [(i - shift) % size for i in range(size)]})

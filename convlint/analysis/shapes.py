@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 Ints = tuple[int, ...]
@@ -19,7 +20,7 @@ def blocks(source: Ints, result: Ints) -> tuple[Block, ...]:
     """Factor a reshape into minimal blocks of dims with equal products.
 
     Dims of length 1 that no block needs stand in blocks of their own, with nothing on the
-    other side. Both shapes hold the same number of elements, which is not 0.
+    other side. Both shapes must pass :func:`same_elements`.
     """
     found: list[Block] = []
     i = j = 0
@@ -49,9 +50,14 @@ def _end_of_block(source: Ints, i: int, result: Ints, j: int) -> tuple[int, int]
     return i, j
 
 
+def same_elements(source: Ints, result: Ints) -> bool:
+    """Tell whether both shapes hold the same number of elements, and not 0."""
+    return math.prod(source) == math.prod(result) != 0
+
+
 def surviving_dims(source: Ints, result: Ints) -> dict[int, int]:
     """Return which old dims are a dim of the new shape, alone and whole."""
-    if 0 in source or 0 in result:
+    if not same_elements(source, result):
         return {}
     return {
         block.source[0]: block.result[0]

@@ -6,6 +6,7 @@ import math
 import operator
 from functools import reduce
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -184,4 +185,21 @@ def test_more_cells_than_the_limit_count_as_mixed():
     side = math.isqrt(lb.MOST_CELLS)
     node = Node("n", ir.Reshape(), (Ref("m"),), (TensorSpec((1, 4 * side * side)),))
     (found,) = move(node, (value,), (TensorSpec((1, 4, side, side)),), 31)
+    assert found == lb.uniform(31)
+
+
+@pytest.mark.parametrize(
+    ("op", "shape"),
+    [
+        (ir.Slice((ir.SliceAxis(1, 0, 4),)), (1, 7, 5)),
+        (ir.Roll((), (3,)), (1, 4, 5)),
+        (ir.Flip((1,)), (1, 9, 5)),
+        (ir.Opaque("unknown"), (1, 4, 5)),
+        (ir.Reshape(), (0, 4, 5)),
+    ],
+)
+def test_what_the_shapes_do_not_explain_is_mixed(op, shape):
+    """A movement whose shapes do not fit its description silences the rules, it does not raise."""
+    node = Node("n", op, (Ref("m"),), (TensorSpec(shape),))
+    (found,) = move(node, (lb.along(1, [1, 2, 4, 8]),), (TensorSpec((1, 4, 5)),), 31)
     assert found == lb.uniform(31)
