@@ -8,7 +8,8 @@ import pytest
 
 from convlint import settings
 from convlint.contract import Severity
-from convlint.errors import ConfigError
+from convlint.errors import ConfigError, UsageError
+from convlint.settings.python import interpreter
 
 
 def load(tmp_path: Path, text: str = "", **flags: object) -> settings.Settings:
@@ -140,3 +141,16 @@ def test_a_config_file_that_is_named_must_hold_settings(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("[tool.other]\n")
     with pytest.raises(ConfigError, match="has no table"):
         settings.load([tmp_path], settings.Flags(), tmp_path / "x.toml")
+
+
+def test_the_projects_own_interpreter_is_used_where_it_has_torch(tmp_path: Path) -> None:
+    """The root's .venv reads the models if torch is installed there, else our interpreter."""
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert interpreter(tmp_path) is None
+    (tmp_path / ".venv/lib/python3.12/site-packages/torch").mkdir(parents=True)
+    assert interpreter(tmp_path) == str(python)
+    assert interpreter(tmp_path, str(tmp_path / ".venv/bin/python")) == str(python)
+    with pytest.raises(UsageError, match="no such interpreter"):
+        interpreter(tmp_path, str(tmp_path / "nope"))

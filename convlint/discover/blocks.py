@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import ast
 import enum
-import inspect
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from convlint.discover.bindings import bindings, parameters
+from convlint.discover.docstrings import examples
 from convlint.discover.source import (
     FunctionNode,
     SourceFile,
     dotted,
     is_main_block,
     module_level,
-    targets_of,
 )
 
 MAX_DEPTH = 8
 # What never belongs into an expression: it reads the command line, a file or a person.
 OUTSIDE = frozenset({"parse_args", "parse_known_args", "input", "open"})
-PRETRAINED = {"pretrained": False, "weights": None, "weights_backbone": None}
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow)
 
 
@@ -42,20 +40,18 @@ class OpenExpressionError(Exception):
 class Block:
     """Statements with the names they bind: an expression, or None where several or unknown.
 
-    ``line`` is added to the line numbers of a docstring's statements.
+    ``calls`` stand in the order of the text; ``words`` are all names that occur; ``line`` is
+    added to the line numbers of a docstring's statements.
     """
 
     kind: Kind
     source: SourceFile
-    body: tuple[ast.stmt, ...]
-    names: dict[str, ast.expr | None] = field(default_factory=dict)
+    names: dict[str, ast.expr | None]
+    calls: tuple[ast.Call, ...]
+    assignments: tuple[ast.Assign, ...]
+    words: frozenset[str]
     owner: str = ""
     line: int = 0
-
-    def calls(self) -> Iterator[ast.Call]:
-        """Yield the calls of the block in the order they stand."""
-        found = (n for part in self.body for n in ast.walk(part) if isinstance(n, ast.Call))
-        yield from sorted(found, key=lambda call: (call.lineno, call.col_offset))
 
     def lookup(self, name: str) -> ast.expr | None:
         """Return what a name is bound to, here or in the module, where that is one thing."""
@@ -93,14 +89,38 @@ def blocks_of(source: SourceFile) -> tuple[Block, ...]:
     """Return the blocks of a file: main blocks, module level, functions, docstrings."""
     mains = [s for s in source.tree.body if is_main_block(s) and isinstance(s, ast.If)]
     found = [
-        Block(Kind.MAIN, source, tuple(main.body), _bindings(main.body), owner="__main__")
+        _block(Kind.MAIN, source, main.body, bindings(main.body), owner="__main__")
         for main in mains
     ]
-    plain = tuple(s for s in module_level(source.tree.body) if isinstance(s, ast.Expr | ast.Assign))
-    found.append(Block(Kind.MODULE, source, plain))
+    plain: list[ast.stmt] = [
+        s for s in module_level(source.tree.body) if isinstance(s, ast.Expr | ast.Assign)
+    ]
+    found.append(_block(Kind.MODULE, source, plain, {}))
     found.extend(_function_blocks(source))
     found.extend(_docstring_blocks(source))
     return tuple(found)
+
+
+def _block(
+    kind: Kind,
+    source: SourceFile,
+    body: list[ast.stmt],
+    names: dict[str, ast.expr | None],
+    owner: str = "",
+    line: int = 0,
+) -> Block:
+    nodes = [node for statement in body for node in ast.walk(statement)]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    return Block(
+        kind=kind,
+        source=source,
+        names=names,
+        calls=tuple(sorted(calls, key=lambda call: (call.lineno, call.col_offset))),
+        assignments=tuple(node for node in nodes if isinstance(node, ast.Assign)),
+        words=frozenset(node.id for node in nodes if isinstance(node, ast.Name)),
+        owner=owner,
+        line=line,
+    )
 
 
 def _function_blocks(source: SourceFile) -> Iterator[Block]:
@@ -112,8 +132,8 @@ def _function_blocks(source: SourceFile) -> Iterator[Block]:
         if isinstance(method, FunctionNode)
     )
     for function in (*source.functions.values(), *tests):
-        names = _parameters(function) | _bindings(function.body)
-        yield Block(Kind.FUNCTION, source, tuple(function.body), names, owner=function.name)
+        names = parameters(function) | bindings(function.body)
+        yield _block(Kind.FUNCTION, source, function.body, names, owner=function.name)
 
 
 def _docstring_blocks(source: SourceFile) -> Iterator[Block]:
@@ -127,75 +147,10 @@ def _docstring_blocks(source: SourceFile) -> Iterator[Block]:
             continue
         text = owner.body[0].value
         if isinstance(text, ast.Constant) and isinstance(text.value, str):
-            body = tuple(_examples(text.value))
+            body = list(examples(text.value))
             if body:
-                yield Block(
-                    Kind.DOCSTRING, source, body, _bindings(body), name, line=text.lineno - 1
-                )
-
-
-def _examples(docstring: str) -> Iterator[ast.stmt]:
-    """Yield the statements of a docstring: those behind prompts, else lines that are calls."""
-    lines = docstring.splitlines()
-    prompted = [(i, line.strip()[4:]) for i, line in enumerate(lines) if _prompted(line)]
-    for number, text in prompted or list(enumerate(map(str.strip, lines))):
-        if not re.search(r"\w\(", text) and not re.match(r"\w+\s*=", text):
-            continue
-        more = number + 1
-        while more < len(lines) and lines[more].strip().startswith("... "):
-            text += "\n" + lines[more].strip()[4:]
-            more += 1
-        try:
-            statements = ast.parse(inspect.cleandoc(text)).body
-        except (SyntaxError, ValueError):
-            continue
-        for statement in statements:
-            yield ast.increment_lineno(statement, number)
-
-
-def _prompted(line: str) -> bool:
-    return line.strip().startswith(">>> ")
-
-
-def _parameters(function: FunctionNode) -> dict[str, ast.expr | None]:
-    """Return a function's parameters with their defaults; no pretrained weights are asked for."""
-    arguments = function.args
-    plain = [*arguments.posonlyargs, *arguments.args]
-    defaults: list[ast.expr | None] = [None] * (len(plain) - len(arguments.defaults))
-    defaults += arguments.defaults
-    pairs = [*zip(plain, defaults, strict=True)]
-    pairs += [*zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
-    names: dict[str, ast.expr | None] = {argument.arg: value for argument, value in pairs}
-    for name in names.keys() & PRETRAINED.keys():
-        names[name] = ast.Constant(PRETRAINED[name])
-    if arguments.kwarg:
-        names[arguments.kwarg.arg] = ast.Dict(keys=[], values=[])
-    if arguments.vararg:
-        names[arguments.vararg.arg] = ast.Tuple(elts=[], ctx=ast.Load())
-    return names
-
-
-def _bindings(body: list[ast.stmt] | tuple[ast.stmt, ...]) -> dict[str, ast.expr | None]:
-    """Return the names that statements bind; None where it happens twice or in a loop."""
-    names: dict[str, ast.expr | None] = {}
-    for node in (child for statement in body for child in ast.walk(statement)):
-        if isinstance(node, ast.stmt):
-            for target, value in targets_of(node):
-                if isinstance(target, ast.Name):
-                    names[target.id] = None if target.id in names else value
-                else:
-                    names |= dict.fromkeys(_stored(target))
-        if isinstance(node, ast.For | ast.AugAssign | ast.comprehension):
-            names |= dict.fromkeys(_stored(node.target))
-        elif isinstance(node, ast.withitem) and node.optional_vars is not None:
-            names |= dict.fromkeys(_stored(node.optional_vars))
-    return names
-
-
-def _stored(target: ast.AST) -> list[str]:
-    return [
-        n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
+                names = bindings(body)
+                yield _block(Kind.DOCSTRING, source, body, names, name, text.lineno - 1)
 
 
 def _arithmetic(operator: ast.operator, left: object, right: object) -> object:

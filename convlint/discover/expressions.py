@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from convlint.discover.blocks import PRETRAINED, Block, Kind, OpenExpressionError
+from convlint.discover.bindings import PRETRAINED
+from convlint.discover.blocks import Block, Kind, OpenExpressionError
 from convlint.discover.source import FunctionNode, SourceFile, dotted
 
 MAX_EXPRESSIONS = 8
-# Methods that return the model they are called on.
-CHAINED = frozenset(
-    {"to", "cuda", "cpu", "eval", "train", "float", "half", "double", "requires_grad_"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +46,12 @@ def expressions_for(source: SourceFile, blocks: tuple[Block, ...], name: str) ->
     found: dict[str, None] = {}
     if not signature_of(source, name).required:
         found[f"{name}()"] = None
+    makers = factories(source, name)
     for block in blocks:
-        for expression in _shown_in(block, name):
+        for expression in _shown_in(block, name, makers):
             found[expression] = None
+        if len(found) >= MAX_EXPRESSIONS:
+            break
     return tuple(found)[:MAX_EXPRESSIONS]
 
 
@@ -60,30 +59,17 @@ def factories(source: SourceFile, name: str) -> frozenset[str]:
     """Return the module-level functions that return an instance of class ``name``."""
     makers = {name}
     for _ in range(3):  # factories of factories: resnet18 -> _resnet -> ResNet
-        for function in source.functions.values():
-            if any(_builds(function, value, makers) for value in _returned(function)):
-                makers.add(function.name)
+        makers |= {function for function, built in source.returns.items() if built & makers}
     return frozenset(makers - {name})
 
 
-def built_by(node: ast.expr) -> str:
-    """Return what a call names, seen through ``.to(device).eval()``, else an empty string."""
-    while isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Attribute) and node.func.attr in CHAINED:
-            node = node.func.value
-        else:
-            return dotted(node.func)
-    return ""
-
-
-def _shown_in(block: Block, name: str) -> Iterator[str]:
-    makers = factories(block.source, name)
+def _shown_in(block: Block, name: str, makers: frozenset[str]) -> Iterator[str]:
     if block.kind is Kind.FUNCTION and block.owner in makers:
         function = block.source.functions[block.owner]
         if not required_of(function):
             yield _plain_call(function)
             return
-    for call in block.calls():
+    for call in block.calls:
         if dotted(call.func) not in makers | {name}:
             continue
         try:
@@ -97,20 +83,3 @@ def _plain_call(function: FunctionNode) -> str:
     arguments = function.args
     asked = [a.arg for a in [*arguments.args, *arguments.kwonlyargs] if a.arg in PRETRAINED]
     return f"{function.name}({', '.join(f'{a}={PRETRAINED[a]}' for a in asked)})"
-
-
-def _returned(function: FunctionNode) -> Iterator[ast.expr]:
-    for node in ast.walk(function):
-        if isinstance(node, ast.Return) and node.value is not None:
-            yield node.value
-
-
-def _builds(function: FunctionNode, value: ast.expr, makers: set[str]) -> bool:
-    if built_by(value) in makers:
-        return True
-    name = dotted(value)
-    return bool(name) and any(
-        built_by(node.value) in makers
-        for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and any(dotted(target) == name for target in node.targets)
-    )

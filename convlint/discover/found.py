@@ -128,7 +128,7 @@ def _models(target: Target, declared: Inputs, hook: bool) -> Iterator[wire.Reque
         yield from requests
         if not requests and target.named and not hook:
             what = "no model in this file (no class derives from nn.Module)"
-            yield _failed(target, "not-a-module", what, fix=f"name it: {target.path}:EXPR")
+            yield _failed(target, "not-a-module", what, fix=f"name it: {target.asked}:EXPR")
 
 
 def _parsed(target: Target, text: bytes) -> SourceFile | None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from convlint import wire
 from convlint.discover.blocks import Block, blocks_of
-from convlint.discover.expressions import built_by, expressions_for, factories, signature_of
+from convlint.discover.expressions import expressions_for, factories, signature_of
 from convlint.discover.roots import ModelClass, model_classes, root_classes
 from convlint.discover.shapes import Inputs, Makers, inputs_for
-from convlint.discover.source import SourceFile, dotted
+from convlint.discover.source import SourceFile, built_by, dotted
 from convlint.discover.targets import Target
 
 # Functions of libraries whose result is a model.
@@ -33,10 +33,9 @@ def of_module(target: Target, declared: Inputs) -> wire.Request:
 
 def of_file(source: SourceFile, target: Target, declared: Inputs) -> tuple[wire.Request, ...]:
     """Return the Requests for a file: its expression, or its bound models and root classes."""
-    blocks = blocks_of(source)
     models = model_classes(source)
     if target.expression:
-        return (_of_expression(source, blocks, target, declared),)
+        return (_of_expression(source, blocks_of(source), target, declared),)
     bound = _bound_models(source, models)
     taken = set(bound.values())
     bound = _without_parts(source, bound)
@@ -45,6 +44,9 @@ def of_file(source: SourceFile, target: Target, declared: Inputs) -> tuple[wire.
         for model in root_classes(source, models)
         if not ({model.name} | factories(source, model.name)) & taken
     ]
+    if not bound and not roots:
+        return ()
+    blocks = blocks_of(source)
     only = len(bound) + len(roots) == 1
     requests = []
     for name, built in bound.items():
@@ -73,7 +75,7 @@ def _of_expression(
     makers = Makers(frozenset({name}) | factories(source, name))
     if name in source.values and name not in source.classes:
         makers = Makers(frozenset(), frozenset({name}))
-    for class_name in source.classes:
+    for class_name in model_classes(source):
         if name in factories(source, class_name):
             makers = Makers(frozenset({class_name}) | factories(source, class_name))
     return _request(

@@ -124,23 +124,38 @@ def _is_torch_layer(path: str) -> bool:
 
 def _used_names(source: SourceFile, models: dict[str, ModelClass]) -> set[str]:
     """Return the model classes that are parts or bases of others."""
+    helpers = _Helpers(source, {})
     used: set[str] = set()
     for name, model in models.items():
-        used |= _reached(source, _names_in(model.node), set()) & models.keys() - {name}
+        used |= helpers.reached(_names_in(model.node)) & models.keys() - {name}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and _is_local(source, dotted(node.func)):
             used |= _parts_passed(node, models) - {dotted(node.func)}
     return used
 
 
-def _reached(source: SourceFile, names: set[str], seen: set[str]) -> set[str]:
-    """Return ``names`` and what the file's functions and constants among them name in turn."""
-    for name in names - seen:
-        seen.add(name)
-        body: ast.AST | None = source.functions.get(name) or source.values.get(name)
-        if body is not None:
-            _reached(source, _names_in(body), seen)
-    return seen
+@dataclass(frozen=True, slots=True)
+class _Helpers:
+    """What the file's functions and constants name; each is looked at once."""
+
+    source: SourceFile
+    known: dict[str, set[str]]
+
+    def reached(self, names: set[str]) -> set[str]:
+        """Return ``names`` and what the functions and constants among them name in turn."""
+        seen: set[str] = set()
+        waiting = set(names)
+        while waiting:
+            name = waiting.pop()
+            seen.add(name)
+            waiting |= self._named_by(name) - seen
+        return seen
+
+    def _named_by(self, name: str) -> set[str]:
+        if name not in self.known:
+            body: ast.AST | None = self.source.functions.get(name) or self.source.values.get(name)
+            self.known[name] = set() if body is None else _names_in(body)
+        return self.known[name]
 
 
 def _names_in(node: ast.AST) -> set[str]:

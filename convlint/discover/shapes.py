@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from convlint.discover.blocks import Block, Kind, OpenExpressionError
-from convlint.discover.expressions import built_by
-from convlint.discover.source import dotted
+from convlint.discover.source import built_by, dotted
 from convlint.ir.nodes import SourceSpan
 from convlint.wire import InputSpec
 
@@ -62,7 +61,7 @@ def inputs_for(blocks: tuple[Block, ...], makers: Makers, *, only: bool) -> tupl
     for block in blocks:
         held = _held(block, makers)
         shown += _passed(block, held, makers)
-        related = bool(held or _names(block) & makers.callables or block.owner in makers.callables)
+        related = bool(held or block.words & makers.callables or block.owner in makers.callables)
         if related or only:
             shown += _lone_tensors(block, 2 if related else 3)
     unique: dict[tuple[object, ...], Inputs] = {}
@@ -72,23 +71,18 @@ def inputs_for(blocks: tuple[Block, ...], makers: Makers, *, only: bool) -> tupl
     return tuple(unique.values())[:MAX_CANDIDATES]
 
 
-def _names(block: Block) -> frozenset[str]:
-    nodes = (node for part in block.body for node in ast.walk(part))
-    return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
-
-
 def _held(block: Block, makers: Makers) -> frozenset[str]:
     """Return the names that hold the model in this block."""
-    held = _names(block) & makers.instances
-    for node in (node for part in block.body for node in ast.walk(part)):
-        if isinstance(node, ast.Assign) and built_by(node.value) in makers.callables:
+    held = block.words & makers.instances
+    for node in block.assignments:
+        if built_by(node.value) in makers.callables:
             held |= {dotted(target) for target in node.targets} - {""}
     return held
 
 
 def _passed(block: Block, held: frozenset[str], makers: Makers) -> Iterator[Shown]:
     """Yield what is passed to a call of the model, or to a helper together with it."""
-    for call in block.calls():
+    for call in block.calls:
         if _calls_model(call, held, makers):
             inputs = _arguments(block, call)
             if inputs:
@@ -176,7 +170,7 @@ def _sizes(block: Block, node: ast.expr) -> Inputs:
 def _lone_tensors(block: Block, rank: int) -> Iterator[Shown]:
     if block.kind is Kind.MODULE:
         return
-    for call in block.calls():
+    for call in block.calls:
         spec = _created(block, call)
         if spec is not None and len(spec.shape) >= 3:
             yield Shown(rank, (spec,))

@@ -11,6 +11,10 @@ from pathlib import Path
 from convlint.ir.nodes import SourceSpan
 
 BUILTINS = frozenset(dir(builtins))
+# Methods that return the model they are called on.
+CHAINED = frozenset(
+    {"to", "cuda", "cpu", "eval", "train", "float", "half", "double", "requires_grad_"}
+)
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -20,6 +24,7 @@ class SourceFile:
 
     ``imports`` maps a name to the dotted path it stands for; ``values`` a module-level
     name to the expression bound last, or None where that is not one plain assignment.
+    ``returns`` maps a function to the names whose calls it returns.
     """
 
     path: str
@@ -30,6 +35,7 @@ class SourceFile:
     classes: dict[str, ast.ClassDef]
     functions: dict[str, FunctionNode]
     values: dict[str, ast.expr | None]
+    returns: dict[str, frozenset[str]]
 
     def canonical(self, node: ast.expr) -> str:
         """Return the dotted path of a name or attribute, its first part seen through imports."""
@@ -62,9 +68,11 @@ class SourceFile:
 def parse(text: bytes, path: str, file: Path) -> SourceFile:
     """Return the parsed file; raise SyntaxError or ValueError where Python cannot read it."""
     tree = ast.parse(text, filename=path)
-    found = SourceFile(path, file, tree, {}, _star_imports(tree), {}, {}, {})
+    found = SourceFile(path, file, tree, {}, _star_imports(tree), {}, {}, {}, {})
     for statement in module_level(tree.body):
         _register(found, statement)
+    for name, function in found.functions.items():
+        found.returns[name] = _returned(function)
     return found
 
 
@@ -102,6 +110,15 @@ def dotted(node: ast.AST) -> str:
     return ""
 
 
+def built_by(node: ast.AST) -> str:
+    """Return what a call names, seen through ``.to(device).eval()``, else an empty string."""
+    while isinstance(node, ast.Call):
+        if not (isinstance(node.func, ast.Attribute) and node.func.attr in CHAINED):
+            return dotted(node.func)
+        node = node.func.value
+    return ""
+
+
 def targets_of(statement: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
     """Return (target, value) of an assignment, tuples taken apart pair by pair."""
     if isinstance(statement, ast.AnnAssign) and statement.value is not None:
@@ -136,6 +153,19 @@ def _register(found: SourceFile, statement: ast.stmt) -> None:
             found.values[target.id] = value
     if isinstance(statement, ast.For | ast.AugAssign) and isinstance(statement.target, ast.Name):
         found.values[statement.target.id] = None
+
+
+def _returned(function: FunctionNode) -> frozenset[str]:
+    """Return what the function's results are calls of, seen through local names."""
+    nodes = list(ast.walk(function))
+    results = [node.value for node in nodes if isinstance(node, ast.Return) and node.value]
+    names = {dotted(value) for value in results} - {""}
+    results += [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Assign) and names & {dotted(target) for target in node.targets}
+    ]
+    return frozenset(built_by(value) for value in results) - {""}
 
 
 def _star_imports(tree: ast.Module) -> tuple[str, ...]:

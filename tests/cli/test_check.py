@@ -62,12 +62,9 @@ def test_one_failure_leaves_the_others(run: Run) -> None:
         "util.py": "failed",
     }
     lines = [line for line in result.err.splitlines() if line.startswith("error: ")]
-    assert [line.split(": ")[1] for line in lines] == [
-        "needs.py:4",
-        "boom.py:8",
-        "broken.py:2:18",
-        "util.py:1",
-    ]
+    places = [line.split(": ")[1] for line in lines]
+    assert places[:2] + places[3:] == ["needs.py:4", "boom.py:8", "util.py:1"]
+    assert places[2].startswith("broken.py:2:")
     assert "convlint 'needs.py:Needs(width=" in lines[0]
     assert "loud" not in result.out
     assert "boom.py:Net| loud" in result.err
