@@ -94,7 +94,7 @@ def test_one_finding_per_constructor_line_lists_its_modules():
     assert (finding.sites, finding.message) == (8, "8 places")
     assert (finding.location.path, finding.location.line) == ("model.py", 10)
     assert [(r.path, r.line, r.message) for r in finding.related] == [
-        ("model.py", 20, "called here")
+        ("model.py", 20, "called at")
     ]
 
 
@@ -115,7 +115,7 @@ def test_lines_that_built_through_a_helper_are_related_and_capped():
     graph = type(graph)(nodes)
     (finding,) = check(graph, make_rule()).findings
     lines = [(r.line, r.message) for r in finding.related]
-    assert lines[:2] == [(20, "called here"), (101, "built through here")]
+    assert lines[:2] == [(20, "called at"), (101, "built through")]
     assert len(lines) == len(set(lines)) == 8
 
 

@@ -111,13 +111,13 @@ def _related(group: _Group, graph: ModelGraph) -> tuple[Related, ...]:
     """The lines that call the places, the lines of their other nodes, the helpers' callers."""
     anchors = [graph[proposal.site.anchor] for proposal in group.proposals]
     chosen = {node.id for node in anchors}
-    spans = [(node.called_at, "called here") for node in anchors]
+    spans = [(node.called_at, "called at") for node in anchors]
     spans += [
         (node.location, f"{node.module or node.kind} belongs to it")
         for node in group.nodes
         if node.id not in chosen and node.kind == group.first.kind
     ]
-    spans += [(span, "built through here") for node in anchors for span in node.built_through]
+    spans += [(span, "built through") for node in anchors for span in node.built_through]
     own = group.first.location
     lines: dict[tuple[str, int], Related] = {}
     for span, message in spans:

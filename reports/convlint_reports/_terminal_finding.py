@@ -11,7 +11,7 @@ from rich.text import Text
 
 from convlint.contract import Finding, ModelReport, View
 from convlint.ir.nodes import SourceSpan
-from convlint_reports import savings
+from convlint_reports import related, savings
 from convlint_reports.frame import FrameLine, frame
 from convlint_reports.words import cut, plural
 
@@ -96,8 +96,8 @@ def _facts(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "write", finding.instead.rstrip("\n")
     if finding.risk:
         yield "risk", finding.risk
-    for line in finding.related:
-        yield "see", f"{line.path}:{line.line}: {line.message}"
+    for line in related.told(finding):
+        yield "see", line
     if finding.suppressed:
         yield "silenced", finding.suppressed
     yield "rule", f"convlint rule {finding.code}, docs/rules/{finding.name}.md"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from convlint.contract import Finding, Saving
 from convlint.ir.nodes import SourceSpan
-from convlint_reports import numbers, savings
+from convlint_reports import numbers, related, savings
 from convlint_reports.frame import FrameLine, frame
 from convlint_reports.numbers import typographic
 from convlint_reports.words import cut, plural
@@ -68,7 +68,7 @@ def card(finding: Finding, anchor: str) -> Card:
         ),
         instead=finding.instead.rstrip("\n"),
         risk=finding.risk,
-        related=tuple(f"{x.path}:{x.line}: {x.message}" for x in finding.related),
+        related=related.told(finding),
         frame=frame(finding),
         suppress=f"# convlint: ignore[{cut(finding.code, 40)}] reason",
         silenced=_silenced(finding),
