@@ -48,8 +48,9 @@ def grouped_pairs(graph: ModelGraph) -> tuple[Pair, ...]:
     """Return the pairs of grouped convs in execution order of the first.
 
     A grouped conv (1 < groups < Cin) pairs with the next grouped ones, through depthwise
-    convs; a depthwise one only with a depthwise one that follows without any conv and without
-    a sum or product of branches between (token mixers with a shortcut are no mistake).
+    convs; a depthwise one only with a depthwise one that follows in a plain chain without any
+    conv between: token mixers with a shortcut and pyramids of contexts, whose values several
+    nodes read or which meet in a sum, are no mistake.
     Pairs where a group of the second is fed by no label are left out, and so are pairs that
     only fully mixed values connect.
     """
@@ -123,6 +124,8 @@ class _Walk:
     def _put(self, node: Node, values: tuple[Labels, ...]) -> None:
         everything = (1 << self.op.groups) - 1
         users = self.graph.users(node)
+        if self.op.depthwise and len(users) > 1:
+            values = (lb.uniform(self.mixed),) * len(values)
         for output, value in enumerate(values):
             self.values[Ref(node.id, output)] = value
         if any(cell & everything != everything for value in values for cell in value.cells):

@@ -192,13 +192,17 @@ def test_depthwise_pairs_with_depthwise_only():
         assert _pairs(b) == []
 
 
-def test_fixed_filters_and_token_mixers_are_no_depthwise_pair():
-    """A blur pool (its kernel is a buffer) and a depthwise conv with a shortcut do not pair."""
+def test_fixed_filters_mixers_and_pyramids_are_no_depthwise_pair():
+    """A blur pool (a buffer as kernel), a shortcut, and a tapped context (FocalNet) do not pair."""
     b = Builder(1, 16, 8, 8)
     b.conv(b.conv(b.x, 16, 3, groups=16), 16, 3, groups=16, buffer=True)
     assert _pairs(b) == []
     b = Builder(1, 16, 8, 8)
     b.conv(b.sum(b.x, b.conv(b.x, 16, 3, groups=16)), 16, 3, groups=16)
+    assert _pairs(b) == []
+    b = Builder(1, 16, 8, 8)
+    near = b.relu(b.conv(b.x, 16, 3, groups=16))
+    b.sum(near, b.conv(near, 16, 5, groups=16))
     assert _pairs(b) == []
 
 

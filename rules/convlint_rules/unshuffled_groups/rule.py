@@ -34,8 +34,9 @@ When not to apply
 The function changes: retrain. ShuffleNet (Table 3) names 1.9 points of error for g=3 and 5.2
 for g=8 without shuffling. Silent where a dense conv, a linear, attention or an unknown
 operation mixes between (ResNeXt, RegNet), on ShuffleNet v1 (a run of exactly two between two
-shuffles) and v2, and on a large depthwise kernel factorised in two (the second dilated, or a
-1xk strip).
+shuffles) and v2. Two depthwise convs count in a plain chain only: silent on a large kernel
+factorised in two (the second dilated, or a 1xk strip), on a fixed filter (blur), on token mixers
+with a shortcut (FastViT) and on contexts that are read in between (FocalNet).
 
 Options
 -------
