@@ -22,7 +22,10 @@ def settings_options(command: Command) -> Command:
     for option in reversed(
         (
             click.option(
-                "--select", multiple=True, metavar="RULES", help=f"Run only these. {_LIST}"
+                "--select",
+                multiple=True,
+                metavar="RULES",
+                help=f"Run only these, whatever pyproject.toml selects or ignores. {_LIST}",
             ),
             click.option("--extend-select", multiple=True, metavar="RULES", help="Run these too."),
             click.option("--ignore", multiple=True, metavar="RULES", help="Do not run these."),
