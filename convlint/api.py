@@ -31,12 +31,8 @@ def lint(
     A model that cannot be read gives a report with status ``failed``. Raises ConvlintError for an
     unknown rule or profile, and TypeError for something that is no ``torch.nn.Module``.
     """
-    from torch import nn
-
     from convlint.tracing import inline
 
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"lint() takes a torch.nn.Module, not {type(model).__name__}")
     settings = Settings(
         root=Path.cwd(),
         select=tuple(select),

@@ -21,8 +21,10 @@ def read_instance(
     """Return the Reply for a built model and its inputs (without inputs they are inferred).
 
     The model may live on any device; it runs on meta twins of its weights and is left as it
-    was found. Failures are in the reply.
+    was found. Failures are in the reply; raises TypeError for something that is no Module.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a torch.nn.Module is needed, not {type(model).__name__}")
     stubs.install()
     locator = Locator(str(Path.cwd()))
     request = Request(target, locator.root.as_posix())
