@@ -113,7 +113,7 @@ def _related(group: _Group, graph: ModelGraph) -> tuple[Related, ...]:
     chosen = {node.id for node in anchors}
     spans = [(node.called_at, "called at") for node in anchors]
     spans += [
-        (node.location, f"{node.module or node.kind} belongs to it")
+        (node.location, f"together with {node.module or node.kind}")
         for node in group.nodes
         if node.id not in chosen and node.kind == group.first.kind
     ]
