@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from convlint.cost import GraphCost
+from convlint.cost import GraphCost, OtherOps
 from convlint.edit import GraphEdit
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import SourceSpan
@@ -153,7 +153,12 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Totals(Struct, frozen=True):
-    """Counts of a whole model; MACs are those of convolutions and matrix products."""
+    """Counts of a whole model; MACs are those of convolutions and matrix products.
+
+    ``param_bytes`` is the sum of ``weight_bytes`` (by dtype), ``other_ops`` that of
+    ``other_ops_by_kind``. ``bytes_read`` and ``activation_bytes`` (written) are what the
+    operations move when nothing is fused; the peak is reached in the module ``peak_module``.
+    """
 
     params: int = 0
     macs: int = 0
@@ -161,6 +166,11 @@ class Totals(Struct, frozen=True):
     activation_bytes: int = 0
     peak_activation_bytes: int = 0
     other_ops: int = 0
+    buffer_bytes: int = 0
+    bytes_read: int = 0
+    weight_bytes: dict[str, int] = {}
+    other_ops_by_kind: OtherOps = OtherOps()
+    peak_module: str = ""
 
 
 class After(Struct, frozen=True):
@@ -238,7 +248,10 @@ class ReceptiveField(Struct, frozen=True):
 
 
 class Layer(Struct, frozen=True):
-    """One node of the model that holds parameters or MACs, in execution order."""
+    """One node of the model that holds parameters or MACs, in execution order.
+
+    Bytes are those of this call: ``bytes_read`` includes the weights, whoever used them before.
+    """
 
     module: str
     kind: str
@@ -250,6 +263,10 @@ class Layer(Struct, frozen=True):
     location: SourceSpan | None
     activation_bytes: int = 0
     call: int = 1
+    bytes_read: int = 0
+    param_bytes: int = 0
+    buffer_bytes: int = 0
+    other_ops: int = 0
 
 
 class Refused(Struct, frozen=True):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from convlint.analysis.receptive_field import Field, receptive_fields
 from convlint.contract import Layer, ReceptiveField
 from convlint.cost import GraphCost
 from convlint.ir.graph import ModelGraph
-from convlint.ir.nodes import Node
+from convlint.ir.nodes import Node, Param
 
 
 def layers(graph: ModelGraph, cost: GraphCost) -> tuple[Layer, ...]:
@@ -28,26 +29,36 @@ def layers(graph: ModelGraph, cost: GraphCost) -> tuple[Layer, ...]:
         weights = {param.storage: param for param in node.params if not param.buffer}
         key = (node.module, node.kind, *(weights or (node.id,)))
         calls[key] += 1
-        params = sum(param.elements for name, param in weights.items() if name not in seen)
+        new = [param for name, param in weights.items() if name not in seen]
         seen |= weights.keys()
-        found.append(_layer(graph, node, cost, params, calls[key], fields.get(node.id)))
+        found.append(_layer(graph, node, cost, new, calls[key], fields.get(node.id)))
     return tuple(found)
 
 
 def _layer(
-    graph: ModelGraph, node: Node, cost: GraphCost, params: int, call: int, field: Field | None
+    graph: ModelGraph,
+    node: Node,
+    cost: GraphCost,
+    params: Sequence[Param],
+    call: int,
+    field: Field | None,
 ) -> Layer:
+    counted = cost.nodes[node.id]
     return Layer(
         module=node.module,
         kind=node.kind,
-        params=params,
-        macs=cost.nodes[node.id].macs,
+        params=sum(param.elements for param in params),
+        macs=counted.macs,
         input_shapes=tuple(spec.shape for spec in graph.input_specs(node)),
         output_shapes=tuple(spec.shape for spec in node.outputs),
         receptive_field=_receptive_field(field),
         location=node.location,
-        activation_bytes=cost.nodes[node.id].bytes_written,
+        activation_bytes=counted.bytes_written,
         call=call,
+        bytes_read=counted.bytes_read,
+        param_bytes=sum(param.bytes for param in params),
+        buffer_bytes=counted.buffer_bytes,
+        other_ops=counted.other_ops,
     )
 
 

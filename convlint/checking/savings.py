@@ -26,6 +26,11 @@ def totals(cost: GraphCost) -> Totals:
         activation_bytes=cost.activation_bytes,
         peak_activation_bytes=cost.peak_activation_bytes,
         other_ops=cost.other_ops,
+        buffer_bytes=cost.buffer_bytes,
+        bytes_read=cost.bytes_read,
+        weight_bytes=cost.weight_bytes,
+        other_ops_by_kind=cost.other,
+        peak_module=cost.peak_module,
     )
 
 

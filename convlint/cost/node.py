@@ -2,7 +2,7 @@
 
 Conventions: MACs are those of convolutions and matrix products, as torchvision
 publishes them (``_ops``); bias, norm, activation, pooling, interpolation and
-elementwise work is counted apart, in elements or taps (``other_ops``).
+elementwise work is counted apart, in elements or taps (``other``).
 """
 
 from __future__ import annotations
@@ -10,44 +10,57 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from convlint.cost.other import OtherOps, other_ops_of
+from convlint.cost.traffic import bytes_read, bytes_written, own
 from convlint.ir import nodes as ir
 from convlint.ir.nodes import Node, TensorSpec
-
-_MOVES = (
-    ir.Input,
-    ir.Output,
-    ir.Constant,
-    ir.Reshape,
-    ir.Permute,
-    ir.Slice,
-    ir.Split,
-    ir.Expand,
-    ir.Identity,
-)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeCost:
-    """Counts of one node: MACs, params (elements), bytes written, other operations.
+    """Counts of one node.
 
-    Views and moves that copy nothing write no bytes. In-place nodes write their bytes.
+    ``macs`` are multiply-accumulates at the traced batch size; ``params`` elements and
+    ``param_bytes`` bytes of the parameters it uses, ``buffer_bytes`` of the buffers;
+    ``bytes_written`` and ``bytes_read`` what it moves when nothing is fused (see
+    :mod:`convlint.cost.traffic`); ``other`` the operations that are not MACs.
     """
 
     macs: int
     params: int
     bytes_written: int
-    other_ops: int
+    bytes_read: int
+    param_bytes: int
+    buffer_bytes: int
+    other: OtherOps
+
+    @property
+    def other_ops(self) -> int:
+        """All operations that are not MACs."""
+        return self.other.total
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes read and written when nothing is fused."""
+        return self.bytes_read + self.bytes_written
+
+    @property
+    def intensity(self) -> float | None:
+        """MACs for each byte moved; None where nothing moves."""
+        return self.macs / self.bytes_moved if self.bytes_moved else None
 
 
 def count_node(node: Node, inputs: tuple[TensorSpec, ...]) -> NodeCost:
     """Return the cost of ``node`` on inputs of these specs."""
-    written = 0 if isinstance(node.op, _MOVES) else sum(spec.bytes for spec in node.outputs)
-    storages = {param.storage: param for param in node.params if not param.buffer}
+    used = own(node.params).values()
     return NodeCost(
         macs=macs_of(node.op, inputs, node.outputs),
-        params=sum(param.elements for param in storages.values()),
-        bytes_written=written,
-        other_ops=other_ops_of(node.op, inputs, node.outputs),
+        params=sum(param.elements for param in used if not param.buffer),
+        bytes_written=bytes_written(node),
+        bytes_read=bytes_read(node, inputs),
+        param_bytes=sum(param.bytes for param in used if not param.buffer),
+        buffer_bytes=sum(param.bytes for param in used if param.buffer),
+        other=other_ops_of(node.op, inputs, node.outputs),
     )
 
 
@@ -84,19 +97,3 @@ def _recurrent_macs(op: ir.Recurrent) -> int:
         state = projected or hidden
         total += op.gates * hidden * (size + state) + hidden * projected
     return op.steps * total
-
-
-def other_ops_of(op: ir.Op, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> int:
-    """Return the operations that are not MACs: one per element, or per tap for pooling."""
-    elements = sum(spec.elements for spec in outputs)
-    if isinstance(op, (ir.Conv, ir.Linear)):
-        return elements if op.bias else 0
-    if isinstance(op, ir.Pool):
-        return inputs[0].elements if op.adaptive or op.whole else elements * math.prod(op.kernel)
-    if isinstance(op, ir.Reduce):
-        return inputs[0].elements
-    if isinstance(op, (ir.Norm, ir.Softmax)):
-        return 2 * elements
-    if isinstance(op, (ir.Activation, ir.Add, ir.Mul, ir.Elementwise, ir.Upsample)):
-        return elements
-    return 0
