@@ -18,7 +18,7 @@ from fractions import Fraction
 from convlint.analysis.shapes import surviving_dims
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
-from convlint.ir.nodes import Node, TensorSpec
+from convlint.ir.nodes import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +56,32 @@ def receptive_fields(graph: ModelGraph) -> dict[str, Field]:
     """Return the field of every node that depends on an input with spatial axes, by id."""
     states: dict[str, _State] = {}
     for node in graph:
-        sources = [states[ref.node] for ref in node.inputs if ref.node in states]
+        specs = graph.input_specs(node)
+        given = [(spec, ref.node) for spec, ref in zip(specs, node.inputs, strict=True)]
+        live = [(spec.shape, states[key]) for spec, key in given if key in states]
         if isinstance(node.op, ir.Input):
             rank = len(node.output.shape)
             one = (Fraction(1), Fraction(1))
             states[node.id] = tuple(_Axis(dim, one, one) for dim in range(2, rank))
-        elif sources and not isinstance(node.op, ir.Output):
-            specs = graph.input_specs(node)
-            state = _advance(node, specs, _join(sources))
-            states[node.id] = _aligned(node, len(specs[0].shape), state)
+        elif live and not isinstance(node.op, ir.Output):
+            joined = _join([_broadcast(node, len(shape), state) for shape, state in live])
+            states[node.id] = _kept(node, _advance(node, live[0][0], joined))
     return {key: _field(state) for key, state in states.items() if state}
 
 
-def _aligned(node: Node, rank: int, state: _State) -> _State:
-    """Shift the axes where a broadcast added leading dims; an axis that is lost is infinite."""
-    result = len(node.output.shape)
+def _broadcast(node: Node, rank: int, state: _State) -> _State:
+    """Shift the axes of an input that a broadcast gives leading dims."""
+    more = len(node.output.shape) - rank
     broadcasts = (ir.Expand, ir.Repeat, ir.Add, ir.Mul, ir.Elementwise)
-    if isinstance(node.op, broadcasts) and result > rank:
-        state = _each(state, lambda axis, n: replace(axis, dim=n + 2 + result - rank))
+    if not isinstance(node.op, broadcasts) or more <= 0:
+        return state
+    return _each(state, lambda axis, n: replace(axis, dim=n + 2 + more))
+
+
+def _kept(node: Node, state: _State) -> _State:
+    """Make axes infinite that the result has no dim for."""
     lost = _Axis(None, None, None)
-    return tuple(lost if (axis.dim or 0) >= result else axis for axis in state)
+    return tuple(lost if (axis.dim or 0) >= len(node.output.shape) else axis for axis in state)
 
 
 def _field(state: _State) -> Field:
@@ -107,19 +113,19 @@ def _join_axis(axes: tuple[_Axis, ...]) -> _Axis:
     )
 
 
-def _advance(node: Node, specs: tuple[TensorSpec, ...], state: _State) -> _State:
-    """Return the state after ``node``."""
+def _advance(node: Node, source: ir.Ints, state: _State) -> _State:
+    """Return the state after ``node``, whose input with these fields has shape ``source``."""
     op = node.op
     if isinstance(op, ir.Conv):
         return _conv(op, state)
     if isinstance(op, ir.Pool):
-        return _pool(op, specs[0].shape, node.output.shape, state)
+        return _pool(op, source, node.output.shape, state)
     if isinstance(op, ir.Upsample):
         return _resize(op, state)
     if isinstance(op, (ir.Reduce, ir.Softmax, ir.Linear)):
-        return _over_axes(op, len(specs[0].shape), state)
+        return _over_axes(op, len(source), state)
     if isinstance(op, (ir.Permute, ir.Reshape, ir.Slice, ir.Stack, ir.PixelShuffle)):
-        return _move(node, specs[0].shape, state)
+        return _move(node, source, state)
     if isinstance(op, (ir.Matmul, ir.Attention, ir.Recurrent)):
         return tuple(replace(axis, low=None, high=None) for axis in state)
     if isinstance(op, ir.Opaque):

@@ -155,3 +155,13 @@ def test_concat_keeps_the_extremes():
     parts = [b.conv(b.x, 8, k) for k in (1, 3, 5)]
     x = b.add(ir.Concat(1), parts, (1, 24, 32, 32))
     assert _field(b, x) == _square(1, 5)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_scale_with_fewer_dims_leaves_the_axes_where_they_are(first):
+    """ConvNeXt's layer scale, (C, 1, 1) times (N, C, H, W), in either order."""
+    b = Builder(1, 3, 32, 32)
+    x = b.conv(b.x, 8, 7)
+    scale = b.add(ir.Constant("parameter", "scale"), [], (8, 1, 1))
+    x = b.add(ir.Mul(), [scale, x] if first else [x, scale], (1, 8, 32, 32))
+    assert _field(b, b.conv(x, 8, 3)) == _square(9, 9)
