@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import runpy
@@ -109,6 +110,18 @@ def test_examples_are_described() -> None:
     page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
     files = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
     assert sorted(re.findall(r"^- `(\w+\.py)`", page, re.MULTILINE)) == files
+
+
+def test_every_test_states_its_claim() -> None:
+    """Every test function has a docstring: the claim it holds."""
+    silent = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        if not ast.get_docstring(node)
+    ]
+    assert silent == []
 
 
 def _is_package(name: str) -> bool:
