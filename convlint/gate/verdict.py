@@ -14,6 +14,7 @@ from convlint.wire import Diagnostic, Failure
 
 OK, FINDINGS, NOT_DONE = 0, 1, 2
 UNREAD = "CL902"
+_LOST = ("exited", "crashed", "timeout", "memory", "no-torch", "internal-error")
 
 
 def settle(
@@ -23,20 +24,33 @@ def settle(
 
     A class that turned out to be no model is left out; where a target led to nothing else,
     that is its failure. In a ``hook``, models that need arguments are left out as well.
-    A failure is a note where the same target led to a model that could be checked, unless
-    ``strict``.
+    A failure is a note where its own file has another model that could be checked, or where it
+    only needs arguments and the target led to others; never where the process was lost, and
+    never if ``strict``.
     """
-    checked = {outcome.asked for outcome in outcomes if outcome.checked}
+    checked = {place for outcome in outcomes if outcome.checked for place in _places(outcome)}
     kept: list[Outcome] = []
     for outcome in outcomes:
         if outcome.report.status == "skipped" or (hook and _needs_arguments(outcome)):
             continue
-        beside = outcome.asked in checked and not outcome.checked and not strict
+        beside = not outcome.checked and not strict and _stands_beside(outcome, checked)
         kept.append(_as_note(outcome) if beside else outcome)
     told = {outcome.asked for outcome in kept}
     skipped = [] if hook else [outcome for outcome in outcomes if outcome.asked not in told]
     first = {outcome.asked: outcome for outcome in reversed(skipped)}
     return (*kept, *(_no_model(outcome) for outcome in reversed(first.values())))
+
+
+def _places(outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    """Return what a checked model vouches for: its target, and its file under that target."""
+    return (outcome.asked, ""), (outcome.asked, outcome.report.target.partition(":")[0])
+
+
+def _stands_beside(outcome: Outcome, checked: set[tuple[str, str]]) -> bool:
+    if outcome.failure is not None and outcome.failure.kind in _LOST:
+        return False
+    target, file = _places(outcome)
+    return file in checked or (_needs_arguments(outcome) and target in checked)
 
 
 def judge(

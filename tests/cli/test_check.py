@@ -70,13 +70,38 @@ def test_one_failure_leaves_the_others(run: Run) -> None:
     assert "boom.py:Net| loud" in result.err
 
 
-def test_beside_a_checked_model_a_failure_is_a_note(run: Run, project: Path) -> None:
-    """A folder of which some could be checked is done; --strict makes every failure 2."""
+def test_in_a_folder_a_file_that_raises_is_two_and_the_rest_is_told(
+    run: Run, project: Path
+) -> None:
+    """A broken file in a folder makes the run 2 and leaves the other files' findings."""
     (project / "broken.py").unlink()
+    result = run(".", "--fail-level", "none", "--format", "json")
+    assert result.code == 2
+    assert "error: boom.py:8: " in result.err
+    findings = [f for m in json.loads(result.out)["models"] for f in m["findings"]]
+    assert "CL101" in {finding["code"] for finding in findings}
+
+
+def test_beside_checked_models_what_needs_arguments_is_a_note(run: Run, project: Path) -> None:
+    """A class nobody can build from here does not fail a folder; --strict makes it 2."""
+    for name in ("broken.py", "boom.py"):
+        (project / name).unlink()
     result = run(".", "--fail-level", "none")
     assert result.code == 0
-    assert "note: boom.py:8: " in result.err
+    assert "note: needs.py:4: " in result.err
     assert run(".", "--fail-level", "none", "--strict").code == 2
+
+
+def test_beside_a_checked_class_of_its_file_a_failure_is_a_note(run: Run, project: Path) -> None:
+    """A second class of the file that raises is told, and does not fail the run."""
+    with (project / "net.py").open("a") as file:
+        file.write(
+            "\n\nclass Other(nn.Module):\n    def __init__(self):\n        raise KeyError('no')\n"
+        )
+    result = run("net.py", "--fail-level", "none")
+    assert result.code == 0
+    assert "note: net.py:" in result.err
+    assert run("net.py", "--fail-level", "none", "--strict").code == 2
 
 
 def test_a_hook_skips_what_has_no_model(run: Run) -> None:
