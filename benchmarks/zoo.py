@@ -2,6 +2,7 @@
 
     python benchmarks/zoo.py torchvision timm [--match PATTERN] [--limit N]
 
+The zoos stand in ``benchmarks/zoos/``, one module a package that says what to install.
 Prints a line for every model that was not read or not counted exactly, and at the end of
 each zoo: read / exact / failed, and the median seconds a model (after ``import torch``).
 "exact" compares MACs with ``FlopCounterMode`` on meta tensors, which counts two operations
@@ -11,25 +12,31 @@ a MAC; models it cannot run are left out of that column.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
+import io
+import logging
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import zoos
 from convlint import cost
-from convlint.tracing import build, inputs, read, stubs
+from convlint.tracing import build, inputs, read, stubs, weights
 from convlint.tracing.failures import ReadError
 from convlint.tracing.sources import Locator
-from convlint.wire import Request
-
-Maker = Callable[[], nn.Module]
+from convlint.tracing.tensors import spec_of, tensors_in
+from convlint.wire import InputSpec, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,65 +51,41 @@ class Result:
     words: str = ""
 
 
-def torchvision_models() -> Iterator[tuple[str, Maker]]:
-    """Yield every torchvision model, the quantized ones aside."""
-    import torchvision
-
-    for name in torchvision.models.list_models():
-        if not name.startswith("quantized_"):
-            extra = {} if "raft" in name or "vit" in name else {"weights_backbone": None}
-            yield name, _torchvision_maker(name, extra)
-
-
-def _torchvision_maker(name: str, extra: dict[str, None]) -> Maker:
-    import torchvision
-
-    def make() -> nn.Module:
-        try:
-            return torchvision.models.get_model(name, weights=None, **extra)
-        except (TypeError, ValueError):
-            return torchvision.models.get_model(name, weights=None)
-
-    return make
-
-
-def timm_models() -> Iterator[tuple[str, Maker]]:
-    """Yield every timm model."""
-    import timm
-
-    for name in timm.list_models():
-        yield name, lambda name=name: timm.create_model(name, pretrained=False)
-
-
-ZOOS = {"torchvision": torchvision_models, "timm": timm_models}
-
-
-def read_one(name: str, make: Maker) -> Result:
+def read_one(entry: zoos.Entry) -> Result:
     """Return what came of one model."""
     started = time.perf_counter()
-    request = Request(name, ".", module="zoo")
     try:
-        model = build.build(make)
-        reading = read.read_model(model, request, Locator("."))
+        model = build.build(entry.make)
+        reading = _read(model, entry)
     except ReadError as error:
-        return Result(name, time.perf_counter() - started, "failed", words=error.failure.message)
+        return Result(entry.name, time.perf_counter() - started, "failed", words=error.failure.message)
     except Exception as error:
-        return Result(name, time.perf_counter() - started, "failed", words=repr(error))
+        return Result(entry.name, time.perf_counter() - started, "failed", words=repr(error))
     seconds = time.perf_counter() - started
     status = "partial" if reading.stopped else "complete"
     words = reading.stopped.message if reading.stopped else ""
     macs = cost.count(reading.graph).macs
-    return Result(name, seconds, status, macs, _torch_macs(model, reading), words)
+    return Result(entry.name, seconds, status, macs, _torch_macs(model, entry, reading), words)
 
 
-def _torch_macs(model: nn.Module, reading: read.Reading) -> int | None:
+def _read(model: nn.Module, entry: zoos.Entry) -> read.Reading:
+    locator = Locator(".")
+    if entry.inputs is None:
+        return read.read_model(model, Request(entry.name, ".", module="zoo"), locator)
+    given = entry.inputs("cpu")
+    specs = [spec_of(tensor) for tensor in tensors_in(given)]
+    told = tuple(InputSpec(spec.shape, spec.dtype) for spec in specs)
+    return read.read_with(model, entry.inputs("meta"), given, told, locator)
+
+
+def _torch_macs(model: nn.Module, entry: zoos.Entry, reading: read.Reading) -> int | None:
     if reading.stopped is not None:
         return None
-    args, kwargs = inputs.make(reading.inputs, "meta")
+    given: Any = entry.inputs("meta") if entry.inputs else inputs.make(reading.inputs, "meta")
     try:
         model = model.to("meta").eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(*args, **kwargs)
+            model(*given[0], **given[1])
     except Exception:
         return None
     return counter.get_total_flops() // 2
@@ -111,15 +94,21 @@ def _torch_macs(model: nn.Module, reading: read.Reading) -> int | None:
 def sweep(zoo: str, match: str, limit: int) -> int:
     """Read one zoo, print its table; return how many models failed."""
     results: list[Result] = []
-    for name, make in ZOOS[zoo]():
-        if not fnmatch.fnmatch(name, match) or (limit and len(results) >= limit):
+    for entry in zoos.entries(zoo):
+        if not fnmatch.fnmatch(entry.name, match) or (limit and len(results) >= limit):
             continue
-        result = read_one(name, make)
+        with contextlib.redirect_stdout(io.StringIO()):
+            result = read_one(entry)
         results.append(result)
         differs = result.torch_macs is not None and result.torch_macs != result.macs
         if result.status != "complete" or differs:
             counts = f"{result.macs} MACs, torch {result.torch_macs}" if differs else ""
-            print(f"  {name:40} {result.status:9} {counts} {result.words[:160]}", flush=True)
+            print(f"  {result.name:40} {result.status:9} {counts} {result.words[:200]}", flush=True)
+    _summary(zoo, results)
+    return sum(r.status == "failed" for r in results)
+
+
+def _summary(zoo: str, results: list[Result]) -> None:
     failed = sum(r.status == "failed" for r in results)
     compared = [r for r in results if r.torch_macs is not None]
     exact = sum(r.macs == r.torch_macs for r in compared)
@@ -128,20 +117,22 @@ def sweep(zoo: str, match: str, limit: int) -> int:
         f"{zoo}: read {len(results) - failed} of {len(results)}"
         f" ({sum(r.status == 'partial' for r in results)} partial), failed {failed};"
         f" exact {exact} of {len(compared)} that FlopCounterMode runs;"
-        f" median {median:.3f} s, slowest {max((r.seconds for r in results), default=0):.1f} s"
+        f" median {median:.3f} s, slowest {max((r.seconds for r in results), default=0):.1f} s",
+        flush=True,
     )
-    return failed
 
 
 def main() -> int:
     """Sweep the zoos named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("zoos", nargs="+", choices=sorted(ZOOS))
+    parser.add_argument("zoos", nargs="+", choices=zoos.ZOOS)
     parser.add_argument("--match", default="*")
     parser.add_argument("--limit", type=int, default=0)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
     stubs.install()
+    weights.skip_downloads()
     return int(any([sweep(zoo, options.match, options.limit) for zoo in options.zoos]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from convlint.tracing.tensors import SMALL
+from convlint.tracing.tensors import SMALL, map_tensors
 
 _EMPTY = frozenset(
     [torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.normal]
@@ -59,7 +60,19 @@ def build(make: Callable[[], Any]) -> Any:
     return made
 
 
-def parameters_are_lazy(model: nn.Module) -> bool:
-    """Return whether some parameters get their shape from the first run."""
+def settled(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> nn.Module:
+    """Return ``model``, or, where lazy layers get their shapes from the first run, a copy after it.
+
+    The copy is on meta, whatever the device of the inputs.
+    """
     kind = nn.parameter.UninitializedTensorMixin
-    return any(isinstance(t, kind) for m in model.modules() for t in m._parameters.values())
+    tensors = [
+        t for m in model.modules() for table in (m._parameters, m._buffers) for t in table.values()
+    ]
+    if not any(isinstance(tensor, kind) for tensor in tensors):
+        return model
+    model = copy.deepcopy(model).to("meta")
+    args, kwargs = map_tensors((args, kwargs), lambda tensor: tensor.to("meta"))
+    with torch.no_grad(), torch.device("meta"):
+        model(*args, **kwargs)
+    return model

@@ -23,6 +23,8 @@ _VOLUMES_3D = (
     (128, 128, 128), (16, 16, 16), (8, 32, 32), (16, 224, 224), (32, 224, 224),
 )  # fmt: skip
 
+_STEPS = frozenset(["t", "time", "timestep", "timesteps", "time_step", "time_steps", "noise_level"])
+
 Inputs = tuple[InputSpec, ...]
 
 
@@ -59,20 +61,30 @@ def _shown_by_model(model: nn.Module) -> Iterator[Inputs]:
 
 
 def _inferred(model: nn.Module) -> Iterator[Inputs]:
-    count = _required_inputs(model)
+    names = _required_inputs(model)
     for shape, dtype in _shapes(model):
-        yield (InputSpec(shape, dtype, None, "inferred"),) * count
+        yield tuple(_named_like(name, shape, dtype) for name in names)
 
 
-def _required_inputs(model: nn.Module) -> int:
-    """Return how many arguments ``forward`` cannot do without, at least 1."""
+def _named_like(name: str, shape: tuple[int, ...], dtype: str) -> InputSpec:
+    """Return the spec of an argument: a mask has one channel, a time step is one number."""
+    lower = name.lower()
+    if "mask" in lower and len(shape) > 2:
+        return InputSpec((shape[0], 1, *shape[2:]), dtype, None, "inferred")
+    if lower in _STEPS:
+        return InputSpec(shape[:1], "int64", None, "inferred")
+    return InputSpec(shape, dtype, None, "inferred")
+
+
+def _required_inputs(model: nn.Module) -> list[str]:
+    """Return the arguments that ``forward`` cannot do without, at least one."""
     try:
         parameters = list(inspect.signature(model.forward).parameters.values())
     except (TypeError, ValueError):
-        return 1
+        return ["x"]
     fixed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p for p in parameters if p.kind in fixed and p.default is inspect.Parameter.empty]
-    return max(1, len(needed))
+    return [parameter.name for parameter in needed] or ["x"]
 
 
 def _shapes(model: nn.Module) -> Iterator[tuple[tuple[int, ...], str]]:
@@ -106,12 +118,14 @@ def _first_layers(model: nn.Module) -> list[tuple[str, int]]:
     found: dict[str, int] = {}
     for module in model.modules():
         if isinstance(module, nn.modules.conv._ConvNd):
-            found.setdefault(str(len(module.kernel_size)), module.in_channels)
-        elif isinstance(module, nn.Linear):
+            found.setdefault(str(len(module.kernel_size)), module.in_channels or 3)
+        elif isinstance(module, nn.Linear) and module.in_features:
             found.setdefault("linear", module.in_features)
         elif isinstance(module, nn.Embedding):
             found.setdefault("embedding", module.num_embeddings)
     for parameter in model.parameters():
+        if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
+            continue
         axes = parameter.dim() - 2
         if axes in (1, 2, 3) and str(axes) not in found:
             found[str(axes)] = int(parameter.shape[1])

@@ -101,7 +101,7 @@ def _attempt(
         return trace, Reading(graph, specs)
     if not needs_values(trace.stopped):
         return trace, None
-    real = _on_real_tensors(_with_content(model), inputs.make(specs, "cpu"), locator)
+    real = _on_real_tensors(model, inputs.make(specs, "cpu"), locator)
     if real is not None:
         return trace, Reading(real, specs)
     if len(graph) > len(specs):
@@ -131,33 +131,13 @@ def read_with(
     return Reading(real, specs) if real is not None else Reading(graph, specs, failure)
 
 
-def _with_content(model: nn.Module) -> nn.Module:
-    """Return the model with weights in memory; those on meta get small positive noise."""
-    tensors = [*model.parameters(), *model.buffers()]
-    if not any(t.device.type == "meta" for t in tensors):
-        return model
-    model = model.to_empty(device="cpu")
-    with torch.no_grad():
-        for tensor in (*model.parameters(), *model.buffers()):
-            if tensor.is_floating_point():
-                tensor.normal_(0, 0.02).abs_()
-            else:
-                tensor.zero_()
-    return model
-
-
 def _on_real_tensors(
     model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]], locator: Locator
 ) -> ModelGraph | None:
-    flags = [(m, m.training) for m in model.modules()]
-    for module, _ in flags:
-        module.training = False
-    try:
+    """Return the graph of a run on tensors with content, or None where that stops early too."""
+    with twins.on_cpu(build.settled(model, *given)) as storages:
         trace = record(model, *given, locator=locator, known=KnownValues())
-    finally:
-        for module, flag in flags:
-            module.training = flag
-    return None if trace.stopped is not None else validate(lower(trace, {}))
+        return None if trace.stopped is not None else validate(lower(trace, storages))
 
 
 def run(
@@ -168,9 +148,7 @@ def run(
     The model is left as it was. A run that stopped early gives the graph up to there.
     """
     known = KnownValues()
-    if build.parameters_are_lazy(model):
-        with torch.no_grad():
-            model(*args, **kwargs)
+    model = build.settled(model, args, kwargs)
     with twins.on_meta(model, known) as storages:
         trace = record(model, args, kwargs, locator=locator, known=known)
         graph = lower(trace, storages)

@@ -1,0 +1,1 @@
+"""Programs that measure convlint; not part of the package."""
