@@ -128,9 +128,9 @@ class Constant(Op, frozen=True, tag="constant"):
 class Conv(Op, frozen=True, tag="conv"):
     """A convolution over 1, 2 or 3 axes, transposed or not.
 
-    ``padding`` is (before, after) for each axis. ``computed_weight`` is true where
-    the kernel is not a parameter but the result of other nodes (it is then the
-    second input).
+    ``padding`` is (before, after) for each axis, ``padding_word`` the "same" or "valid" it was
+    written as. ``computed_weight`` is true where the kernel is not a parameter but the result
+    of other nodes (it is then the second input).
     """
 
     in_channels: int
@@ -145,6 +145,7 @@ class Conv(Op, frozen=True, tag="conv"):
     transposed: bool = False
     output_padding: Ints = ()
     computed_weight: bool = False
+    padding_word: str = ""
 
     @property
     def depthwise(self) -> bool:
@@ -452,6 +453,9 @@ class Node(Data, frozen=True):
     ``built_through`` the project's lines above it, innermost first (a helper's
     caller). ``called_at`` is the line of ``forward`` that ran it. ``layer`` is true where the
     operation is a layer's own, so that only its constructor line is the place to change.
+    ``layer_class`` is the class of the layer that was called ("torch.nn.Conv2d", or a subclass
+    by its own name), empty where the call went past ``__call__``; ``function`` what was called
+    instead of a plain layer ("torch.nn.functional.relu", "torch.add", "Tensor.add").
     """
 
     id: str
@@ -465,6 +469,8 @@ class Node(Data, frozen=True):
     called_at: SourceSpan | None = None
     inplace: bool = False
     layer: bool = False
+    layer_class: str = ""
+    function: str = ""
 
     @property
     def kind(self) -> str:

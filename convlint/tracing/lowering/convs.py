@@ -24,6 +24,10 @@ def amounts(
     return tuple((p, p) for p in tuple_of(padding, len(kernel)))
 
 
+def _word(padding: Any) -> str:
+    return padding if isinstance(padding, str) else ""
+
+
 def layer(call: Call) -> Lowered:
     """Lower a plain nn.Conv*d or nn.ConvTranspose*d."""
     conv: Any = call.layer
@@ -43,6 +47,7 @@ def layer(call: Call) -> Lowered:
         padding_mode=conv.padding_mode,
         transposed=conv.transposed,
         output_padding=extra,
+        padding_word=_word(conv.padding),
     )
     if conv.transposed and len(given) == axes:
         op = _with_extra(op, call.shape[2:], given)
@@ -90,6 +95,7 @@ def function(call: Call) -> Lowered | None:
         transposed=transposed,
         output_padding=tuple_of(extra, axes) if transposed else (),
         computed_weight=weight.op != "get_attr",
+        padding_word=_word(padding),
     )
     return with_weights(op, call.source, weight, bias)
 

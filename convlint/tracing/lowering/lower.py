@@ -210,6 +210,8 @@ class _Lowering:
             called_at=record.called_at,
             inplace=_is_in_place(node, layer),
             layer=own,
+            layer_class=_class_of(layer or self._module_or_none(record.module)),
+            function="" if layer is not None else _function_of(node),
         )
 
     def _owner(
@@ -287,6 +289,22 @@ def _name_of(node: fx.Node) -> str:
     return functions.canonical(name)
 
 
+def _class_of(module: nn.Module | None) -> str:
+    """Return "torch.nn.Conv2d", or a subclass of a layer by its own name; "" for other modules."""
+    if module is None or not leaves.is_layer(module):
+        return ""
+    kind = type(module)
+    plain = kind.__module__.startswith("torch.nn.modules.")
+    return f"torch.nn.{kind.__name__}" if plain else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _function_of(node: fx.Node) -> str:
+    if node.op == "call_method":
+        return f"Tensor.{node.target}"
+    room = getattr(node.target, "__module__", None) or "torch"
+    return f"{room}.{getattr(node.target, '__name__', node.target)}"
+
+
 def _args_of(node: fx.Node) -> tuple[Any, ...]:
     return tuple(node.args[:1]) if node.target is getattr else tuple(node.args)
 
@@ -300,4 +318,3 @@ def _is_in_place(node: fx.Node, layer: nn.Module | None) -> bool:
     marked = name.endswith("_") and not name.endswith("__")
     operators = ("__iadd__", "__isub__", "__imul__", "__itruediv__", "iadd", "imul", "isub")
     return marked or name in operators or bool(node.kwargs.get("inplace"))
-
