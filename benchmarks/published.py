@@ -96,11 +96,12 @@ def compare(entry: Entry) -> Compared:
 def _options(entry: Entry) -> dict[str, Any]:
     """Return how the published weights' model differs from the default one."""
     if entry.room == "segmentation":
-        return {
-            "weights_backbone": None,
-            "num_classes": 21,
-            "aux_loss": "lraspp" not in entry.model,
-        }
+        aux = "lraspp" not in entry.model
+        return {"weights_backbone": None, "num_classes": 21, "aux_loss": aux}
+    if "googlenet" in entry.model:
+        return {"aux_logits": False, "init_weights": False}
+    if entry.model.startswith("vit"):
+        return {"image_size": entry.shape[-1]}
     return {}
 
 
