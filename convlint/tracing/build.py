@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from convlint.tracing import tensors
 from convlint.tracing.tensors import SMALL, map_tensors
 
 _EMPTY = frozenset(
@@ -24,12 +25,14 @@ class MetaWeights(TorchFunctionMode):
 
     Tables (``arange``, ``linspace``, ``tensor``, ``randperm``) and small ``zeros`` and ``ones``
     stay on the CPU, so that constructors can read them (``.tolist()`` of drop rates) and index
-    buffers keep their values.
+    buffers keep their values. Moves to another device (``.cuda()``) do nothing.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Send a factory call to meta; leave every other call as it is."""
         kwargs = dict(kwargs or {})
+        if tensors.only_moves(func, args, kwargs):
+            return args[0]
         if func in _EMPTY and (func in _ALWAYS_META or _size(args, kwargs) > SMALL):
             kwargs["device"] = torch.device("meta")
         elif "device" in kwargs and func.__name__ not in ("to",):
@@ -66,10 +69,10 @@ def settled(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     The copy is on meta, whatever the device of the inputs.
     """
     kind = nn.parameter.UninitializedTensorMixin
-    tensors = [
+    own = [
         t for m in model.modules() for table in (m._parameters, m._buffers) for t in table.values()
     ]
-    if not any(isinstance(tensor, kind) for tensor in tensors):
+    if not any(isinstance(tensor, kind) for tensor in own):
         return model
     model = copy.deepcopy(model).to("meta")
     args, kwargs = map_tensors((args, kwargs), lambda tensor: tensor.to("meta"))

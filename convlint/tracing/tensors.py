@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import nn
 
 from convlint.ir.nodes import TensorSpec
 
 SMALL = 1 << 16
-_META = torch.device("meta")
 
 
 def spec_of(tensor: torch.Tensor) -> TensorSpec:
@@ -44,6 +44,25 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(item)
     elif isinstance(value, slice):
         yield from tensors_in((value.start, value.stop, value.step))
+
+
+def every_module(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules of ``model``, those in plain lists and dicts too, once each."""
+    seen: set[int] = set()
+    waiting: list[Any] = [model]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, nn.Module):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            yield value
+            plain = [v for v in vars(value).values() if isinstance(v, (list, tuple, dict))]
+            waiting += [*reversed(plain), *reversed(list(value.children()))]
+        elif isinstance(value, (list, tuple)):
+            waiting += [v for v in reversed(value) if isinstance(v, (nn.Module, list, dict))]
+        elif isinstance(value, dict):
+            waiting += [v for v in reversed(value.values()) if isinstance(v, (nn.Module, list))]
 
 
 def map_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
@@ -94,11 +113,16 @@ class KnownValues:
             return None
         kwargs = {k: torch.device("cpu") if k == "device" else v for k, v in kwargs.items()}
         args, kwargs = map_tensors((args, kwargs), self.get)
-        args = tuple(torch.device("cpu") if a == _META else a for a in args)
+        args = tuple(_off_meta(value) for value in args)
         try:
             return func(*args, **kwargs)
         except Exception:
             return None
+
+
+def _off_meta(value: Any) -> Any:
+    on_meta = isinstance(value, torch.device) and value.type == "meta"
+    return torch.device("cpu") if on_meta else value
 
 
 def integers(real: torch.Tensor | None) -> tuple[int, ...] | None:
@@ -106,3 +130,26 @@ def integers(real: torch.Tensor | None) -> tuple[int, ...] | None:
     if real is None or real.is_floating_point() or real.is_complex() or real.numel() > SMALL:
         return None
     return tuple(int(value) for value in real.reshape(-1).tolist())
+
+
+def only_moves(func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Return whether the call only moves a tensor to a device: nothing, where all is on meta."""
+    if not args or not isinstance(args[0], torch.Tensor):
+        return False
+    if func in (torch.Tensor.cuda, torch.Tensor.cpu):
+        return True
+    if func is torch.Tensor.to:
+        rest = [*args[1:], *(v for k, v in kwargs.items() if k not in ("non_blocking", "copy"))]
+        places = [v for v in rest if v is not None and not isinstance(v, bool)]
+        return bool(places) and all(isinstance(v, (str, int, torch.device)) for v in places)
+    return False
+
+
+def on_meta_device(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the arguments of a call with another device (``"cuda"``) turned into meta."""
+    if kwargs.get("device") is not None:
+        kwargs = {**kwargs, "device": _META}
+    if func is torch.Tensor.to:
+        named = (str, torch.device)
+        args = tuple(_META if isinstance(value, named) else value for value in args)
+    return args, kwargs

@@ -26,6 +26,8 @@ from convlint.tracing.tensors import (
     KnownValues,
     integers,
     map_tensors,
+    on_meta_device,
+    only_moves,
     spec_of,
     tensors_in,
 )
@@ -183,16 +185,18 @@ class Recorder:
         """Run one torch function and record it, if tensors come out of it."""
         if self.depth:
             return func(*args, **kwargs)
-        if _leaves_device_alone(func, args, kwargs) and self._meta:
+        if only_moves(func, args, kwargs) and self._meta:
             return args[0]
-        args, kwargs = self.on_device(args), self.on_device(kwargs)
+        if self._meta:
+            args, kwargs = on_meta_device(func, args, kwargs)
+        raw, (args, kwargs) = (args, kwargs), self.on_device((args, kwargs))
         if self._meta and isinstance(func, _DESCRIPTORS) and func.__name__ in _READS_CONTENT:
             real = self.known.get(args[0])
             if real is not None:
                 return func(real, *args[1:], **kwargs)
         before = self.as_args((args, kwargs)) if _writes(func, kwargs) else None
         try:
-            macs, result = measure.call(func, args, kwargs)
+            macs, result = self._run(func, args, kwargs, raw)
         except Exception:
             self._note_failure(func.__name__, args, kwargs)
             raise
@@ -205,6 +209,17 @@ class Recorder:
         self._record(node, result, self._stack[-1], macs)
         return result
 
+    def _run(
+        self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any], raw: tuple[Any, Any]
+    ) -> tuple[int, Any]:
+        """Run the call on meta; where a function insists on a tensor's own device, on ``raw``."""
+        try:
+            return measure.call(func, args, kwargs)
+        except Exception:
+            if not self._meta or all(t.device.type == "meta" for t in tensors_in(raw)):
+                raise
+            return measure.call(func, *raw)
+
     def _note_failure(self, what: str, args: Any, kwargs: dict[str, Any]) -> None:
         if not self.trace.failed_call:
             shapes = ["x".join(map(str, t.shape)) for t in tensors_in((args, kwargs))]
@@ -212,6 +227,8 @@ class Recorder:
 
     def _create(self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> fx.Node:
         name = func.__name__
+        if isinstance(func, torch._ops.OpOverload):
+            return self.graph.call_function(func, args, kwargs)
         if name == "__get__":
             attribute = func.__self__.__name__  # type: ignore[attr-defined]
             return self.graph.call_function(getattr, (args[0], attribute))
@@ -320,18 +337,6 @@ def _writes(func: Any, kwargs: dict[str, Any]) -> bool:
     return in_place or name in _IN_PLACE_DUNDERS or bool(kwargs.get("inplace"))
 
 
-def _leaves_device_alone(func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
-    """Return whether the call only moves a tensor to a device (a no-op on meta)."""
-    if not args or not isinstance(args[0], torch.Tensor):
-        return False
-    if func in (torch.Tensor.cuda, torch.Tensor.cpu):
-        return True
-    if func is torch.Tensor.to:
-        rest = [*args[1:], *(v for k, v in kwargs.items() if k not in ("non_blocking", "copy"))]
-        return bool(rest) and all(isinstance(v, (str, int, torch.device)) for v in rest)
-    return False
-
-
 def _view_key(tensor: torch.Tensor) -> tuple[Any, ...]:
     try:
         storage = tensor.untyped_storage()._cdata
@@ -382,9 +387,8 @@ def record(
     original = nn.Module.__call__
 
     def __call__(module: nn.Module, *a: Any, **k: Any) -> Any:
-        inner = module.__dict__.get("_modules", {}).get("_orig_mod")
-        if inner is not None and type(module).__name__ == "OptimizedModule":
-            return inner(*a, **k)
+        if type(module).__name__ == "OptimizedModule":
+            return module._orig_mod(*a, **k)
         return recorder.module(module, original, a, k)
 
     nn.Module.__call__ = __call__  # type: ignore[method-assign]

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlint.tracing.tensors import KnownValues, storage_key
+from convlint.tracing.tensors import KnownValues, every_module, storage_key
+
+_FEW = 64
 
 
 @contextmanager
@@ -20,14 +22,15 @@ def on_meta(model: nn.Module, known: KnownValues) -> Iterator[dict[int, str]]:
     """Give every parameter and buffer a meta twin inside; eval mode; all put back after.
 
     Yields the storage key of each twin's original by the twin's id, so that tied weights
-    stay tied. Buffers that are small keep their content in ``known``.
+    stay tied. Small buffers and the smallest parameters (a learned scalar that ``forward``
+    branches on) keep their content in ``known``.
     """
 
     def make(tensor: torch.Tensor) -> torch.Tensor:
         if tensor.device.type == "meta":
             return tensor
         made = _like(tensor, "meta")
-        if not isinstance(tensor, nn.Parameter):
+        if not isinstance(tensor, nn.Parameter) or tensor.numel() <= _FEW:
             known.note(made, tensor)
         return made
 
@@ -66,18 +69,27 @@ def _exchanged(
 ) -> Iterator[dict[int, str]]:
     made: dict[int, torch.Tensor] = {}
     storages: dict[int, str] = {}
+    undo: list[tuple[Any, str, torch.Tensor]] = []
+
+    def twin(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in made:
+            made[id(tensor)] = make(tensor)
+            storages[id(made[id(tensor)])] = storage_key(tensor)
+        return made[id(tensor)]
+
     with kept(model):
-        for module in model.modules():
-            module.training = False
-            for table in (module._parameters, module._buffers):
-                for name, tensor in table.items():
-                    if tensor is None:
-                        continue
-                    if id(tensor) not in made:
-                        made[id(tensor)] = make(tensor)
-                        storages[id(made[id(tensor)])] = storage_key(tensor)
-                    table[name] = made[id(tensor)]
-        yield storages
+        try:
+            for module in every_module(model):
+                module.training = False
+                for table in (module._parameters, module._buffers):
+                    for name, tensor in list(table.items()):
+                        if tensor is not None:
+                            undo.append((table, name, tensor))
+                            table[name] = twin(tensor)
+            yield storages
+        finally:
+            for table, name, tensor in undo:
+                table[name] = tensor
 
 
 def _like(tensor: torch.Tensor, device: str) -> torch.Tensor:
@@ -96,7 +108,7 @@ def kept(model: nn.Module) -> Iterator[None]:
     That is every attribute of every module, with the content of plain lists, dicts and sets
     among them (caches, hooks, buffers replaced in ``forward``).
     """
-    saved = [(module, dict(module.__dict__), _containers(module)) for module in model.modules()]
+    saved = [(module, dict(module.__dict__), _containers(module)) for module in every_module(model)]
     with torch.random.fork_rng(devices=[]), _other_generators():
         try:
             yield
