@@ -17,6 +17,7 @@ from torch import nn
 from convlint.ir.nodes import TensorSpec
 
 SMALL = 1 << 16
+_META = torch.device("meta")
 
 
 def spec_of(tensor: torch.Tensor) -> TensorSpec:
