@@ -69,12 +69,13 @@ def settled(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     The copy is on meta, whatever the device of the inputs.
     """
     kind = nn.parameter.UninitializedTensorMixin
-    own = [
-        t for m in model.modules() for table in (m._parameters, m._buffers) for t in table.values()
-    ]
-    if not any(isinstance(tensor, kind) for tensor in own):
+    tables = [table for m in model.modules() for table in (m._parameters, m._buffers)]
+    lazy = [t for table in tables for t in table.values() if isinstance(t, kind)]
+    if not lazy:
         return model
-    model = copy.deepcopy(model).to("meta")
+    buffers = [t for t in lazy if not isinstance(t, nn.Parameter)]
+    model = copy.deepcopy(model, {id(t): nn.UninitializedBuffer(device="meta") for t in buffers})
+    model = model.to("meta")
     args, kwargs = map_tensors((args, kwargs), lambda tensor: tensor.to("meta"))
     with torch.no_grad(), torch.device("meta"):
         model(*args, **kwargs)
