@@ -88,12 +88,14 @@ class Lowered:
     """What a call becomes: the operation, the tensors it reads, the parameters it uses.
 
     ``params`` pairs a role with an fx ``get_attr`` node (functional call) or with a name of
-    the leaf module's own parameter or buffer.
+    the leaf module's own parameter or buffer. ``folded`` are computed weights that the operation
+    takes as stored ones: what computes them is no part of the graph unless something else reads it.
     """
 
     op: AnyOp
     inputs: tuple[fx.Node, ...]
     params: tuple[tuple[str, fx.Node | str], ...] = ()
+    folded: tuple[fx.Node, ...] = ()
 
 
 Handler = Callable[[Call], Lowered | None]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from torch import fx, nn
 
 from convlint.ir import nodes as ir
+from convlint.tracing.lowering import stored
 from convlint.tracing.lowering.call import Call, Handler, Lowered, spec_of, tuple_of
 
 _AXES = {"1d": 1, "2d": 2, "3d": 3}
@@ -57,8 +59,6 @@ def layer(call: Call) -> Lowered:
 
 def _with_extra(op: ir.Conv, before: tuple[int, ...], after: tuple[int, ...]) -> ir.Conv:
     """Return ``op`` with the output_padding that the run really had (``output_size=``)."""
-    import msgspec
-
     extra = []
     for axis, size in enumerate(before):
         reach = op.dilation[axis] * (op.kernel[axis] - 1)
@@ -101,16 +101,25 @@ def function(call: Call) -> Lowered | None:
 
 
 def with_weights(op: Any, source: fx.Node, weight: fx.Node, bias: fx.Node | None) -> Lowered:
-    """Return the lowered product; a computed weight or bias is an input, a stored one a param."""
+    """Return the lowered product.
+
+    A weight that is stored, or computed from parameters alone, is a param; one that depends on
+    the input is an input.
+    """
     inputs, params = [source], []
+    folded: list[fx.Node] = []
     for role, node in (("weight", weight), ("bias", bias)):
         if not isinstance(node, fx.Node):
             continue
-        if node.op == "get_attr":
-            params.append((role, node))
-        else:
+        origins = (node,) if node.op == "get_attr" else stored.sources_of(node)
+        if origins is None:
             inputs.append(node)
-    return Lowered(op, tuple(inputs), tuple(params))
+            continue
+        params += stored.with_roles(role, origins)
+        folded += [node] if node.op != "get_attr" else []
+        if role == "weight" and isinstance(op, (ir.Conv, ir.Linear)):
+            op = msgspec.structs.replace(op, computed_weight=False)
+    return Lowered(op, tuple(inputs), tuple(params), tuple(folded))
 
 
 FUNCTIONS: dict[str, Handler] = {

@@ -14,7 +14,7 @@ from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, Param, Ref, SourceSpan, TensorSpec
 from convlint.ir.validate import conv_output_shape
 from convlint.tracing import leaves, sources
-from convlint.tracing.lowering import convs, functions, layers, moves, products
+from convlint.tracing.lowering import aten, convs, functions, layers, moves, products, stored
 from convlint.tracing.lowering.call import Call, Handler, Lowered, record_of
 from convlint.tracing.tensors import spec_of, storage_key
 from convlint.tracing.tracer import Trace
@@ -25,6 +25,7 @@ _FUNCTIONS: dict[str, Handler] = {
     **moves.FUNCTIONS,
     **products.FUNCTIONS,
     **convs.FUNCTIONS,
+    **aten.FUNCTIONS,
 }
 _LAYERS: dict[type[nn.Module], Handler] = {
     **layers.LAYERS,
@@ -51,6 +52,7 @@ class _Lowering:
     refs: dict[fx.Node, Ref] = field(default_factory=dict)
     parts: dict[fx.Node, tuple[str, int]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    folded: set[str] = field(default_factory=set)
 
     def run(self) -> ModelGraph:
         for node in self.trace.graph.nodes:
@@ -61,7 +63,18 @@ class _Lowering:
             elif node.op in ("call_module", "call_function", "call_method"):
                 self._call(node)
         unused = tuple(p for p in self._declared() if p.storage not in self.used)
-        return ModelGraph(tuple(self.nodes), unused)
+        return ModelGraph(self._without_folded(), unused)
+
+    def _without_folded(self) -> tuple[Node, ...]:
+        """Return the nodes without those that only computed a folded weight."""
+        read: set[str] = set()
+        kept: list[Node] = []
+        for node in reversed(self.nodes):
+            if node.id in self.folded and node.id not in read:
+                continue
+            kept.append(node)
+            read |= {ref.node for ref in node.inputs}
+        return tuple(reversed(kept))
 
     def _output(self, node: fx.Node) -> None:
         inputs = tuple(dict.fromkeys(self._ref(source) for source in node.all_input_nodes))
@@ -78,6 +91,8 @@ class _Lowering:
             self._setitem(node, call)
             return
         lowered = self._handle(node, call)
+        for weight in lowered.folded:
+            self.folded |= stored.chain_of(weight)
         self._emit(node, lowered, layer)
         if _is_in_place(node, layer) and call.tensors:
             self.refs[call.tensors[0]] = self.refs[node]
@@ -220,7 +235,7 @@ class _Lowering:
         """Return the module that a node belongs to, the lines that built it, whether a layer.
 
         The layer itself; for a functional call on a layer's own weight, that layer; else the
-        module whose forward made the call, without a constructor line.
+        module whose forward made the call, or the weight that it uses, without a constructor line.
         """
         if layer is not None:
             return module, sources.built_lines(layer), True
@@ -231,7 +246,7 @@ class _Lowering:
             owner = self._module_or_none(path)
             if owner is not None and leaves.is_layer(owner) and weight is not None:
                 return path, sources.built_lines(owner), True
-        return module, (), False
+        return (weight.name if weight is not None else module), (), False
 
     def _module_or_none(self, path: str) -> nn.Module | None:
         try:
