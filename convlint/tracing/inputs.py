@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlint.tracing.tensors import spec_of, tensors_in
+from convlint.tracing.tensors import every_module, spec_of, tensors_in
 from convlint.wire import InputSpec, Request
 
 _SIDES_2D = (
@@ -76,6 +76,17 @@ def _named_like(name: str, shape: tuple[int, ...], dtype: str) -> InputSpec:
     return InputSpec(shape, dtype, None, "inferred")
 
 
+def names_of(model: nn.Module) -> list[str]:
+    """Return the arguments that ``forward`` cannot do without, keyword-only ones too."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return ["x"]
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in variadic]
+    return [parameter.name for parameter in needed] or ["x"]
+
+
 def _required_inputs(model: nn.Module) -> list[str]:
     """Return the arguments that ``forward`` cannot do without, at least one."""
     try:
@@ -116,7 +127,7 @@ def _sizes(axes: int) -> Iterator[tuple[int, ...]]:
 def _first_layers(model: nn.Module) -> list[tuple[str, int]]:
     """Return what kinds of first layer to believe in: ("2", channels), ("linear", width), …"""
     found: dict[str, int] = {}
-    for module in model.modules():
+    for module in every_module(model):
         if isinstance(module, nn.modules.conv._ConvNd):
             found.setdefault(str(len(module.kernel_size)), module.in_channels or 3)
         elif isinstance(module, nn.Linear) and module.in_features:

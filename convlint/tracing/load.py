@@ -166,8 +166,10 @@ def _expression_failure(
 
 def _build_failure(error: BaseException, expression: str, locator: Locator) -> Failure:
     fix = ""
-    if isinstance(error, (OSError, ConnectionError)) or "offline" in str(error).lower():
-        fix = "the constructor reads files or downloads weights: pass weights=None (or pretrained=False)"
+    if isinstance(error, FileNotFoundError):
+        fix = "relative paths start at the folder that convlint is run in"
+    elif isinstance(error, OSError) or "offline" in str(error).lower():
+        fix = "the constructor downloads something: pass weights=None (or pretrained=False)"
     return failures.describe(
         error, "build-error", locator, what=f"building {expression} failed", fix=fix
     )

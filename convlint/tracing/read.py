@@ -173,15 +173,31 @@ def _require_work(trace: Trace, specs: tuple[InputSpec, ...]) -> None:
 def _forward_failure(trace: Trace, specs: tuple[InputSpec, ...], locator: Locator) -> Failure:
     shapes = ", ".join("x".join(map(str, spec.shape)) for spec in specs)
     origin = specs[0].origin if specs else "declared"
-    assert trace.stopped is not None
-    if needs_values(trace.stopped):
-        return failures.describe(
-            trace.stopped, "data-dependent", locator, what="forward needs the values of tensors"
-        )
+    error = trace.stopped
+    assert error is not None
+    if type(trace.model).forward is nn.Module.forward:
+        what = f"{type(trace.model).__name__} has no forward"
+        return Failure("forward-error", what, "define forward, or name another model")
+    if needs_values(error):
+        what = f"forward needs the values of tensors on the {origin} input {shapes}"
+        fix = "check the model with convlint.lint(model, real_inputs) in Python"
+        return failures.describe(error, "data-dependent", locator, what=what, fix=fix)
     what = f"forward failed on the {origin} input {shapes}"
     if trace.failed_call:
         what += f" at {trace.failed_call}"
-    fix = "give the input that fits: --input 1x3x224x224"
-    if origin == "declared":
-        fix = "check --input (or inputs in pyproject) against the layer named here"
-    return failures.describe(trace.stopped, "forward-error", locator, what=what, fix=fix)
+    fix = _input_advice(trace.model, error, declared=origin == "declared")
+    return failures.describe(error, "forward-error", locator, what=what, fix=fix)
+
+
+def _input_advice(model: nn.Module, error: BaseException, *, declared: bool) -> str:
+    """Return how to give the inputs, by the names ``forward`` has; nothing for a plain bug."""
+    if isinstance(error, _HOPELESS):
+        return ""
+    names = inputs.names_of(model)
+    taken = ", ".join(names)
+    if declared:
+        return f"forward takes {taken}: check --input (or inputs in pyproject)"
+    if len(names) == 1:
+        return "say which shape fits: --input NxCxHxW, with numbers"
+    example = " ".join(f"--input {name}=NxCxHxW" for name in names)
+    return f"say which shapes fit: {example}, with numbers"
