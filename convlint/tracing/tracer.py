@@ -11,7 +11,6 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import MethodDescriptorType, WrapperDescriptorType
 from typing import Any
 
@@ -19,8 +18,8 @@ import torch
 from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
-from convlint.ir.nodes import SourceSpan, TensorSpec
-from convlint.tracing import leaves, measure
+from convlint.ir.nodes import SourceSpan
+from convlint.tracing import leaves, measure, scripted
 from convlint.tracing.sources import Locator
 from convlint.tracing.tensors import (
     KnownValues,
@@ -31,68 +30,11 @@ from convlint.tracing.tensors import (
     spec_of,
     tensors_in,
 )
+from convlint.tracing.trace import CALL as CALL
+from convlint.tracing.trace import CallRecord as CallRecord
+from convlint.tracing.trace import Trace as Trace
+from convlint.tracing.trace import plain
 
-CALL = "convlint"
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """What the recorder knows of one fx node beside its target and arguments.
-
-    ``module`` is the path of the module whose forward ran it (the leaf itself for a
-    call_module). ``macs`` is measured where no formula of the lowering applies.
-    ``values`` are the elements of a small integer result that does not depend on the input.
-    ``parts`` is true for a call that returned a container of tensors.
-    """
-
-    outputs: tuple[TensorSpec, ...]
-    module: str
-    called_at: SourceSpan | None
-    macs: int = 0
-    values: tuple[int, ...] | None = None
-    parts: bool = False
-
-
-@dataclass(slots=True)
-class Trace:
-    """A recorded run: the fx graph and what its ``get_attr`` and ``call_module`` nodes mean.
-
-    ``constants`` are tensors that belong to no module, ``extra_modules`` modules that are not
-    registered in the model; both under the names that the graph uses. ``stopped`` is the error
-    that ended the run early, or None, and ``failed_call`` the torch call it came from.
-    """
-
-    graph: fx.Graph
-    model: nn.Module
-    constants: dict[str, torch.Tensor] = field(default_factory=dict)
-    extra_modules: dict[str, nn.Module] = field(default_factory=dict)
-    stopped: BaseException | None = None
-    failed_call: str = ""
-
-    def module(self, path: str) -> nn.Module:
-        """Return the module that a path of the graph names."""
-        if path in self.extra_modules:
-            return self.extra_modules[path]
-        return self.model.get_submodule(path)
-
-    def tensor(self, path: str) -> torch.Tensor:
-        """Return the parameter, buffer or constant that a ``get_attr`` node names."""
-        if path in self.constants:
-            return self.constants[path]
-        owner, _, name = path.rpartition(".")
-        tensor = getattr(self.module(owner), name)
-        assert isinstance(tensor, torch.Tensor)
-        return tensor
-
-    def graph_module(self) -> fx.GraphModule:
-        """Return a GraphModule that runs the recorded graph on the model's own weights."""
-        table: dict[str, Any] = {**self.constants, **self.extra_modules}
-        for node in self.graph.nodes:
-            if node.op == "get_attr" and node.target not in table:
-                table[node.target] = self.tensor(node.target)
-            elif node.op == "call_module" and node.target not in table:
-                table[node.target] = self.module(node.target)
-        return fx.GraphModule(table, self.graph)
 
 
 class Recorder:
@@ -212,13 +154,20 @@ class Recorder:
     def _run(
         self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any], raw: tuple[Any, Any]
     ) -> tuple[int, Any]:
-        """Run the call on meta; where a function insists on a tensor's own device, on ``raw``."""
+        """Run the call on meta; where a function insists on content, with what is known."""
         try:
             return measure.call(func, args, kwargs)
         except Exception:
-            if not self._meta or all(t.device.type == "meta" for t in tensors_in(raw)):
-                raise
-            return measure.call(func, *raw)
+            given = list(tensors_in(raw))
+            real = [self.known.get(tensor) for tensor in given]
+            if not self._meta or all(r is None or r is t for r, t in zip(real, given, strict=True)):
+                if all(tensor.device.type == "meta" for tensor in given):
+                    raise
+            return measure.call(func, *map_tensors(raw, self._with_content))
+
+    def _with_content(self, tensor: torch.Tensor) -> torch.Tensor:
+        known = self.known.get(tensor)
+        return tensor if known is None else known
 
     def _note_failure(self, what: str, args: Any, kwargs: dict[str, Any]) -> None:
         if not self.trace.failed_call:
@@ -261,7 +210,8 @@ class Recorder:
         if not leaves.is_leaf(module) or not list(tensors_in((args, kwargs))):
             self._stack.append(path)
             try:
-                return run(module, *args, **kwargs)
+                with scripted.seen(module, self.function):
+                    return run(module, *args, **kwargs)
             finally:
                 self._stack.pop()
         args, kwargs = self.on_device(args), self.on_device(kwargs)
@@ -345,18 +295,6 @@ def _view_key(tensor: torch.Tensor) -> tuple[Any, ...]:
     return (storage, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
 
 
-def plain(value: Any) -> Any:
-    """Return a model's result in containers that fx can hold; other objects become dicts."""
-    if isinstance(value, (torch.Tensor, str, int, float, bool, type(None))):
-        return value
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return tuple(plain(item) for item in value)
-    fields = getattr(value, "__dict__", None) or {}
-    return {key: plain(item) for key, item in fields.items() if any(True for _ in tensors_in(item))}
-
-
 class _Mode(TorchFunctionMode):
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
@@ -396,6 +334,8 @@ def record(
         with torch.no_grad(), _Mode(recorder):
             result = model(*args, **kwargs)
     except (Exception, SystemExit) as error:
+        if _is_ours(error):
+            raise
         recorder.trace.stopped = error
         return recorder.trace
     finally:
