@@ -114,14 +114,12 @@ class Locator:
         """Return how reports call this file, and remember the file behind it."""
         path = Path(filename).resolve()
         told = path.name
-        if path.is_relative_to(self.root):
-            told = path.relative_to(self.root).as_posix()
-        else:
-            for entry in sys.path:
-                base = Path(entry).resolve()
-                if entry and path.is_relative_to(base):
-                    told = path.relative_to(base).as_posix()
-                    break
+        inside = [Path(entry).resolve() for entry in sys.path if entry]
+        places = [*inside, self.root] if self.kind_of(filename) == "package" else [self.root, *inside]
+        for place in places:
+            if path.is_relative_to(place):
+                told = path.relative_to(place).as_posix()
+                break
         self.sources.setdefault(told, str(path))
         return told
 

@@ -109,7 +109,7 @@ class Net(nn.Module):
         self.child = nn.Conv2d(8, 8, 3)  # built: child
 
     def forward(self, x):
-        x = F.conv2d(x, self.weight)  # built:
+        x = F.conv2d(x, self.weight)  # built: weight
         return self.child.forward(x)
 """,
     "made in forward": """
@@ -175,3 +175,17 @@ def test_columns_count_characters(tmp_path: Path) -> None:
     assert span is not None
     line = (HEADER + source).splitlines()[span.line - 1]
     assert line[span.column - 1 : span.end_column - 1] == "nn.Conv2d(3, 8, 3)"
+
+
+def test_a_package_inside_the_project_is_told_from_its_own_folder(tmp_path: Path) -> None:
+    """With a virtual environment in the project, reports say the same as with one outside."""
+    folder = tmp_path / ".venv" / "lib" / "site-packages"
+    (folder / "zoo").mkdir(parents=True)
+    (folder / "zoo" / "__init__.py").write_text(HEADER + SOURCES["direct"])
+    request = Request(
+        "zoo:Net", str(tmp_path), module="zoo", expressions=("Net()",), search_path=(str(folder),)
+    )
+    reply = read(request)
+    assert reply.graph is not None, reply.failure
+    spans = {node.built_at.path for node in reply.graph.nodes if node.built_at}
+    assert spans == {"zoo/__init__.py"}
