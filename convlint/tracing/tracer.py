@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import MethodDescriptorType, WrapperDescriptorType
 from typing import Any
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from convlint.ir import nodes as ir
+from convlint.sandbox import Sandbox
 from convlint.tracing.read import read
 from convlint.wire import Reply, Request
 
@@ -185,7 +186,8 @@ def test_a_package_inside_the_project_is_told_from_its_own_folder(tmp_path: Path
     request = Request(
         "zoo:Net", str(tmp_path), module="zoo", expressions=("Net()",), search_path=(str(folder),)
     )
-    reply = read(request)
+    with Sandbox() as box:
+        (reply,) = box.run([request])
     assert reply.graph is not None, reply.failure
     spans = {node.built_at.path for node in reply.graph.nodes if node.built_at}
     assert spans == {"zoo/__init__.py"}
