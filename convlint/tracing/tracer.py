@@ -38,6 +38,9 @@ from convlint.tracing.trace import plain
 
 
 
+_HERE = str(Path(__file__).parent)
+
+
 class Recorder:
     """Turns torch calls into fx nodes while a model runs."""
 
@@ -294,6 +297,15 @@ def _view_key(tensor: torch.Tensor) -> tuple[Any, ...]:
     except (NotImplementedError, RuntimeError):
         return ("id", id(tensor))
     return (storage, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Return whether the error is a slip of convlint's own code, and no failure of the model."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    here = trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE)
+    return here and isinstance(error, (NameError, AttributeError, KeyError))
 
 
 class _Mode(TorchFunctionMode):
