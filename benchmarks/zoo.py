@@ -58,7 +58,9 @@ def read_one(entry: zoos.Entry) -> Result:
         model = build.build(entry.make)
         reading = _read(model, entry)
     except ReadError as error:
-        return Result(entry.name, time.perf_counter() - started, "failed", words=error.failure.message)
+        return Result(
+            entry.name, time.perf_counter() - started, "failed", words=error.failure.message
+        )
     except Exception as error:
         return Result(entry.name, time.perf_counter() - started, "failed", words=repr(error))
     seconds = time.perf_counter() - started

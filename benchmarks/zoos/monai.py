@@ -87,7 +87,10 @@ def _tensors(*shapes: tuple[int, ...]) -> Callable[[str], Given]:
 
 
 def _with_steps(device: str) -> Given:
-    return (torch.rand(1, 1, 32, 32, device=device), torch.zeros(1, dtype=torch.int64, device=device)), {}
+    return (
+        torch.rand(1, 1, 32, 32, device=device),
+        torch.zeros(1, dtype=torch.int64, device=device),
+    ), {}
 
 
 def _control(device: str) -> Given:

@@ -73,10 +73,21 @@ def settled(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     lazy = [t for table in tables for t in table.values() if isinstance(t, kind)]
     if not lazy:
         return model
-    buffers = [t for t in lazy if not isinstance(t, nn.Parameter)]
-    model = copy.deepcopy(model, {id(t): nn.UninitializedBuffer(device="meta") for t in buffers})
-    model = model.to("meta")
+    model = copy.deepcopy(model, {id(t): _on_meta(t) for table in tables for t in table.values()})
     args, kwargs = map_tensors((args, kwargs), lambda tensor: tensor.to("meta"))
     with torch.no_grad(), torch.device("meta"):
         model(*args, **kwargs)
     return model
+
+
+def _on_meta(tensor: torch.Tensor | None) -> torch.Tensor | None:
+    if tensor is None or not isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+        return tensor if tensor is None else _moved(tensor)
+    if isinstance(tensor, nn.Parameter):
+        return nn.UninitializedParameter(device="meta", dtype=tensor.dtype)
+    return nn.UninitializedBuffer(device="meta", dtype=tensor.dtype)
+
+
+def _moved(tensor: torch.Tensor) -> torch.Tensor:
+    moved = tensor.detach().to("meta")
+    return nn.Parameter(moved, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else moved

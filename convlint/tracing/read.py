@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from convlint.ir.graph import ModelGraph
 from convlint.ir.validate import validate
@@ -20,6 +21,7 @@ from convlint.tracing.tracer import Trace, record
 from convlint.wire import Diagnostic, Failure, InputSpec, Reply, Request
 
 _ATTEMPTS = 80
+_REAL_ATTEMPTS = 2
 _HOPELESS = (AttributeError, NameError, ImportError, RecursionError, MemoryError, SystemExit)
 
 
@@ -88,7 +90,19 @@ def read_model(model: nn.Module, request: Request, locator: Locator) -> Reading:
         if isinstance(trace.stopped, _HOPELESS) or attempt >= _ATTEMPTS:
             break
     assert first is not None
-    raise ReadError(first)
+    return _last_resort(model, request, locator, first)
+
+
+def _last_resort(model: nn.Module, request: Request, locator: Locator, failure: Failure) -> Reading:
+    """Return a reading on real tensors of the first inputs; raise ReadError(failure) if none works.
+
+    Some code fails on meta tensors with an error of its own.
+    """
+    for specs in itertools.islice(inputs.candidates(request, model), _REAL_ATTEMPTS):
+        real = _on_real_tensors(model, inputs.make(specs, "cpu"), locator)
+        if real is not None:
+            return Reading(real, specs)
+    raise ReadError(failure)
 
 
 def _attempt(
@@ -125,17 +139,23 @@ def read_with(
         _require_work(trace, specs)
         return Reading(graph, specs)
     failure = _forward_failure(trace, specs, locator)
+    real = _on_real_tensors(model, given, locator)
+    if real is not None:
+        return Reading(real, specs)
     if not needs_values(trace.stopped):
         raise ReadError(failure)
-    real = _on_real_tensors(model, given, locator)
-    return Reading(real, specs) if real is not None else Reading(graph, specs, failure)
+    return Reading(graph, specs, failure)
 
 
 def _on_real_tensors(
     model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]], locator: Locator
 ) -> ModelGraph | None:
     """Return the graph of a run on tensors with content, or None where that stops early too."""
-    with twins.on_cpu(build.settled(model, *given)) as storages:
+    try:
+        model = build.settled(model, *given)
+    except Exception:
+        return None
+    with twins.on_cpu(model) as storages:
         trace = record(model, *given, locator=locator, known=KnownValues())
         return None if trace.stopped is not None else validate(lower(trace, storages))
 
@@ -148,7 +168,10 @@ def run(
     The model is left as it was. A run that stopped early gives the graph up to there.
     """
     known = KnownValues()
-    model = build.settled(model, args, kwargs)
+    try:
+        model = build.settled(model, args, kwargs)
+    except Exception as error:
+        return Trace(fx.Graph(), model, stopped=error), ModelGraph(())
     with twins.on_meta(model, known) as storages:
         trace = record(model, args, kwargs, locator=locator, known=known)
         graph = lower(trace, storages)
@@ -158,7 +181,14 @@ def run(
 def needs_values(error: BaseException) -> bool:
     """Return whether the run stopped because meta tensors have no content."""
     text = str(error)
-    marks = ("meta tensor", "Meta tensor", "'Meta' backend", "data-dependent", "meta device", "device meta")
+    marks = (
+        "meta tensor",
+        "Meta tensor",
+        "'Meta' backend",
+        "data-dependent",
+        "meta device",
+        "device meta",
+    )
     return isinstance(error, NotImplementedError) or any(mark in text for mark in marks)
 
 

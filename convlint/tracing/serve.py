@@ -83,6 +83,7 @@ def _warm_up() -> None:
     from convlint.tracing import read, shortcuts  # noqa: F401
 
     shortcuts.skip_dynamo()
+    shortcuts.skip_sympy()
     with torch.no_grad(), contextlib.suppress(Exception):
         layer = torch.nn.Conv2d(1, 1, 1, device="meta")
         torch.nn.functional.relu(layer(torch.empty(1, 1, 2, 2, device="meta")))

@@ -1,22 +1,28 @@
-"""Leaves out an import of torch that tracing does not need; private to torch, all in one place.
+"""Leaves out imports of torch that tracing does not need; private to torch, all in one place.
 
 The first call of a Python-decomposed operator imports ``torch._dynamo`` (most of a second),
-only to ask it to leave that function alone. The functions are marked as asked already.
-Where torch's internals look otherwise nothing is done, and the import happens.
+only to ask it to leave that function alone; and shape checks import sympy through
+``symbolic_shapes`` to compare plain integers. Where torch's internals look otherwise nothing
+is done, and the imports happen. Only for a process of convlint's own: nothing is compiled
+there. That results are the same with and without is held by a test.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
-from types import FunctionType
+import importlib
+import operator
+import sys
+from collections.abc import Callable
+from types import FunctionType, ModuleType
 from typing import Any
+
+_SHAPES = "torch.fx.experimental.symbolic_shapes"
 
 
 def skip_dynamo() -> int:
-    """Mark every wrapper that would import ``torch._dynamo``; return how many were marked.
-
-    Only for a process of convlint's own: nothing is compiled there.
-    """
+    """Mark every wrapper that would import ``torch._dynamo``; return how many were marked."""
     try:
         from torch import _compile
 
@@ -39,5 +45,97 @@ def _closed_over(wrapper: FunctionType) -> Any:
     return cells["fn"].cell_contents if "fn" in cells else None
 
 
-def _nothing() -> None:
+def _nothing(*_: Any) -> None:
     return None
+
+
+def skip_sympy() -> bool:
+    """Put a stand-in for ``symbolic_shapes`` that answers for plain numbers; say if it is there.
+
+    Anything else it is asked, or asked about a symbolic number, loads the real module.
+    """
+    if _SHAPES in sys.modules:
+        return False
+    sys.modules[_SHAPES] = _PlainShapes(_SHAPES)
+    return True
+
+
+class _PlainShapes(ModuleType):
+    """Answers what shape checks ask, as the real module does for ints, floats and bools."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        plain = _PLAIN.get(name)
+        if plain is None:
+            return getattr(_real_shapes(), name)
+        return _guarded(name, plain)
+
+
+@functools.cache
+def _guarded(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        if all(_is_plain(value) for value in (*args, *kwargs.values())):
+            return plain(*args, **kwargs)
+        return getattr(_real_shapes(), name)(*args, **kwargs)
+
+    return answer
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(_is_plain(item) for item in value)
+    return value is None or type(value) in (int, float, bool)
+
+
+def _real_shapes() -> ModuleType:
+    if isinstance(sys.modules.get(_SHAPES), _PlainShapes):
+        del sys.modules[_SHAPES]
+    return importlib.import_module(_SHAPES)
+
+
+def _same(value: Any, *_: Any, **__: Any) -> Any:
+    return value
+
+
+def _no(*_: Any, **__: Any) -> bool:
+    return False
+
+
+def _yes(*_: Any, **__: Any) -> bool:
+    return True
+
+
+def _equal(x: Any, y: Any) -> bool:
+    if isinstance(x, (tuple, list)) and isinstance(y, (tuple, list)):
+        return len(x) == len(y) and all(map(_equal, x, y))
+    return bool(x == y)
+
+
+_PLAIN: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(
+        (
+            "expect_true",
+            "guard_bool",
+            "guard_int",
+            "guard_float",
+            "guard_scalar",
+            "guard_or_false",
+            "guard_or_true",
+            "guard_size_oblivious",
+            "guarding_hint_or_throw",
+            "statically_known_true",
+        ),
+        _same,
+    ),
+    "sym_eq": _equal,
+    "sym_and": lambda *values: functools.reduce(operator.and_, values),
+    "sym_or": lambda *values: functools.reduce(operator.or_, values),
+    "is_nested_int": _no,
+    "is_symbolic": _no,
+    "has_guarding_hint": _yes,
+    "is_concrete_int": _yes,
+    "is_concrete_bool": _yes,
+    "_advise_is_size": _nothing,
+    "_advise_is_bounded": _nothing,
+}

@@ -8,6 +8,7 @@ channel permutations by index work.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,6 +44,9 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from tensors_in(item)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for part in dataclasses.fields(value):
+            yield from tensors_in(getattr(value, part.name, None))
     elif isinstance(value, slice):
         yield from tensors_in((value.start, value.stop, value.step))
 
@@ -74,7 +78,7 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
         return value
     if isinstance(value, tuple):
         items = [map_tensors(item, change) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+        return _named(value, items) if hasattr(value, "_fields") else tuple(items)
     if isinstance(value, list):
         return [map_tensors(item, change) for item in value]
     if isinstance(value, dict):
@@ -82,6 +86,15 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
     if isinstance(value, slice):
         return slice(*(map_tensors(x, change) for x in (value.start, value.stop, value.step)))
     return value
+
+
+def _named(value: Any, items: list[Any]) -> tuple[Any, ...]:
+    """Return a NamedTuple of the items, or a tuple where its constructor wants real tensors."""
+    try:
+        made: tuple[Any, ...] = type(value)(*items)
+    except Exception:
+        return tuple(items)
+    return made
 
 
 class KnownValues:

@@ -37,7 +37,6 @@ from convlint.tracing.trace import Trace as Trace
 from convlint.tracing.trace import plain
 
 
-
 _HERE = str(Path(__file__).parent)
 
 
@@ -281,7 +280,16 @@ _READS_CONTENT = frozenset(
     ["item", "tolist", "__bool__", "__int__", "__float__", "__index__", "numpy", "equal"]
 )
 _IN_PLACE_DUNDERS = frozenset(
-    ["__setitem__", "__iadd__", "__isub__", "__imul__", "__idiv__", "__itruediv__", "__iand__", "__ior__"]
+    [
+        "__setitem__",
+        "__iadd__",
+        "__isub__",
+        "__imul__",
+        "__idiv__",
+        "__itruediv__",
+        "__iand__",
+        "__ior__",
+    ]
 )
 
 
@@ -313,9 +321,7 @@ class _Mode(TorchFunctionMode):
         super().__init__()
         self._recorder = recorder
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return self._recorder.function(func, args, kwargs or {})
 
 

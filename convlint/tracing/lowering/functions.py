@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import fx
 
 from convlint.ir import nodes as ir
@@ -19,7 +20,8 @@ _ALIASES = {
 
 
 def canonical(name: str) -> str:
-    """Return the name without the marks of methods, operators and in-place forms."""
+    """Return the name without the marks of methods, operators, overloads and in-place forms."""
+    name = name.partition(".")[0]
     if name in _ALIASES:
         return _ALIASES[name]
     if name.endswith("_") and not name.endswith("__"):
@@ -96,7 +98,11 @@ def may_hold_macs(target: Any, name: str) -> bool:
     """
     if isinstance(target, str):
         return name in _PRODUCTS
+    if isinstance(target, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+        return name in _PRODUCTS or str(target).partition(".")[0] not in ("aten", "prim", "prims")
     room = getattr(target, "__module__", None) or ""
-    own = room in _TORCH_ROOMS or room.startswith(("torch._C", "torch.nn", "torch.fft", "torch.special"))
+    own = room in _TORCH_ROOMS or room.startswith(
+        ("torch._C", "torch.nn", "torch.fft", "torch.special")
+    )
     builtin = room in ("_operator", "builtins", "math", "")
     return name in _PRODUCTS or not (own or builtin)

@@ -184,8 +184,10 @@ def pixel_shuffle(call: Call) -> Lowered:
     layer: Any = call.layer
     inverse = "unshuffle" in (type(layer).__name__.lower() if layer else call.name)
     if layer is None:
-        factor = call.args[1] if len(call.args) > 1 else next(
-            v for k, v in call.kwargs.items() if k != "input"
+        factor = (
+            call.args[1]
+            if len(call.args) > 1
+            else next(v for k, v in call.kwargs.items() if k != "input")
         )
     else:
         factor = layer.downscale_factor if inverse else layer.upscale_factor
