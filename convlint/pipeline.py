@@ -79,7 +79,10 @@ def _answers(found: Sequence[discover.Found], box: Sandbox) -> Iterator[tuple[st
     requests = [item.what for item in found if isinstance(item.what, wire.Request)]
     replies = box.run(requests) if requests else iter(())
     for item in found:
-        yield item.asked, next(replies) if isinstance(item.what, wire.Request) else item.what
+        if isinstance(item.what, wire.Request):
+            yield item.asked, gate.excused(item.what, next(replies))
+        else:
+            yield item.asked, item.what
 
 
 def _check(

@@ -33,8 +33,10 @@ class Request(Data, frozen=True):
     are told relative to. Exactly one of ``file`` (absolute) and ``module`` (dotted) is
     given. ``expressions`` are tried in turn in that module's namespace; ``class_name``
     is the root class where discovery guessed it: with ``tentative``, a name that turns
-    out to be no nn.Module makes the reply ``skipped``. ``inputs`` are whole input
-    lists, tried in turn; empty means that shapes are inferred.
+    out to be no nn.Module makes the reply ``skipped``. A ``base`` is a class that another
+    root inherits from, to be told only where it was read in full; a ``guess`` is told only
+    where it was read at all. ``inputs`` are whole input lists, tried in turn; empty means
+    that shapes are inferred.
     """
 
     target: str
@@ -46,6 +48,8 @@ class Request(Data, frozen=True):
     class_line: int = 1
     required: tuple[str, ...] = ()
     tentative: bool = False
+    base: bool = False
+    guess: bool = False
     inputs: tuple[tuple[InputSpec, ...], ...] = ()
     search_path: tuple[str, ...] = ()
 

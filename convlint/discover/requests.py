@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
 
 from convlint import wire
 from convlint.discover.blocks import Block, blocks_of
+from convlint.discover.bound import Bound, bound_models, callables, without_parts
 from convlint.discover.expressions import expressions_for, factories, signature_of
+from convlint.discover.kinds import Judge
+from convlint.discover.project import top_folder
 from convlint.discover.roots import ModelClass, model_classes, root_classes
 from convlint.discover.shapes import Inputs, Makers, inputs_for
 from convlint.discover.source import SourceFile, built_by, dotted
 from convlint.discover.targets import Target
-
-# Functions of libraries whose result is a model.
-_LIBRARY_MODELS = re.compile(r"(torchvision\.models|timm|segmentation_models_pytorch)\.")
-_CONTAINERS = frozenset({"torch.nn.Sequential", "torch.nn.modules.container.Sequential"})
 
 
 def of_module(target: Target, declared: Inputs) -> wire.Request:
@@ -31,14 +29,19 @@ def of_module(target: Target, declared: Inputs) -> wire.Request:
     )
 
 
-def of_file(source: SourceFile, target: Target, declared: Inputs) -> tuple[wire.Request, ...]:
-    """Return the Requests for a file: its expression, or its bound models and root classes."""
-    models = model_classes(source)
+def of_file(
+    source: SourceFile, target: Target, declared: Inputs, judge: Judge, *, quiet: bool = False
+) -> tuple[wire.Request, ...]:
+    """Return the Requests for a file: its expression, or its bound models and root classes.
+
+    ``quiet`` where nobody named the file: what an import may build is a guess then.
+    """
+    models = model_classes(source, judge)
     if target.expression:
-        return (_of_expression(source, blocks_of(source), target, declared),)
-    bound = _bound_models(source, models)
-    taken = set(bound.values())
-    bound = _without_parts(source, bound)
+        return (_of_expression(source, blocks_of(source), target, declared, models),)
+    bound = bound_models(source, models, judge, quiet=quiet)
+    taken = {model.built for model in bound.values() if model.stands}
+    bound = without_parts(source, bound)
     roots = [
         model
         for model in root_classes(source, models)
@@ -49,15 +52,16 @@ def of_file(source: SourceFile, target: Target, declared: Inputs) -> tuple[wire.
     blocks = blocks_of(source)
     only = len(bound) + len(roots) == 1
     requests = []
-    for name, built in bound.items():
-        makers = Makers(_callables(source, built, models), frozenset({name}))
+    for name, found in bound.items():
+        makers = Makers(callables(source, found.built, models), frozenset({name}))
         inputs = declared_or_shown(declared, blocks, makers, only=only)
-        requests.append(_of_name(source, target, name, built, models, inputs))
+        requests.append(_of_name(source, target, name, found, inputs))
     for model in roots:
         makers = Makers(frozenset({model.name}) | factories(source, model.name))
         inputs = declared_or_shown(declared, blocks, makers, only=only)
         requests.append(_of_class(source, target, blocks, model, inputs))
-    return tuple(sorted(requests, key=lambda request: request.class_line))
+    kept = [item for item in requests if item.expressions or not item.base]
+    return tuple(sorted(kept, key=lambda request: request.class_line))
 
 
 def declared_or_shown(
@@ -68,14 +72,18 @@ def declared_or_shown(
 
 
 def _of_expression(
-    source: SourceFile, blocks: tuple[Block, ...], target: Target, declared: Inputs
+    source: SourceFile,
+    blocks: tuple[Block, ...],
+    target: Target,
+    declared: Inputs,
+    models: dict[str, ModelClass],
 ) -> wire.Request:
     node = ast.parse(target.expression, mode="eval").body
     name = built_by(node) or dotted(node)
     makers = Makers(frozenset({name}) | factories(source, name))
     if name in source.values and name not in source.classes:
         makers = Makers(frozenset(), frozenset({name}))
-    for class_name in model_classes(source):
+    for class_name in models:
         if name in factories(source, class_name):
             makers = Makers(frozenset({class_name}) | factories(source, class_name))
     return _request(
@@ -104,29 +112,23 @@ def _of_class(
         class_line=model.node.lineno,
         required=() if expressions else required,
         tentative=model.tentative,
+        base=model.base,
         inputs=inputs,
     )
 
 
 def _of_name(
-    source: SourceFile,
-    target: Target,
-    name: str,
-    built: str,
-    models: dict[str, ModelClass],
-    inputs: tuple[Inputs, ...],
+    source: SourceFile, target: Target, name: str, bound: Bound, inputs: tuple[Inputs, ...]
 ) -> wire.Request:
     value = source.values[name]
-    known = built in models or not built
-    maker = next((m for m in models if built in factories(source, m)), "")
-    sure = (known and not (built in models and models[built].tentative)) or bool(maker)
     return _request(
         target,
         shown=name,
         expressions=(name,),
         class_name=name,
         class_line=value.lineno if value is not None else 1,
-        tentative=not sure,
+        tentative=bound.tentative,
+        guess=bound.guess,
         inputs=inputs,
     )
 
@@ -141,6 +143,8 @@ def _request(
     class_name: str | None = None,
     required: tuple[str, ...] = (),
     tentative: bool = False,
+    base: bool = False,
+    guess: bool = False,
 ) -> wire.Request:
     return wire.Request(
         target=f"{target.path}:{shown}",
@@ -151,6 +155,8 @@ def _request(
         class_line=class_line,
         required=required,
         tentative=tentative,
+        base=base,
+        guess=guess,
         inputs=inputs,
         search_path=search_path(target),
     )
@@ -163,60 +169,9 @@ def search_path(target: Target) -> tuple[str, ...]:
     root and its ``src``; last the own folder of a file in a package.
     """
     assert target.file is not None
-    own = target.file.parent
-    top = own
-    while (top / "__init__.py").is_file() and top != top.parent:
-        top = top.parent
-    return _unique(top, target.root, target.root / "src", own)
+    top = top_folder(target.file)
+    return _unique(top, target.root, target.root / "src", target.file.parent)
 
 
 def _unique(*folders: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(folder) for folder in folders if folder.is_dir()))
-
-
-# --- module-level names --------------------------------------------------------------
-
-
-def _bound_models(source: SourceFile, models: dict[str, ModelClass]) -> dict[str, str]:
-    """Return the module-level names that are bound to a model.
-
-    Each with the class or factory of the file that builds it, or an empty string for a
-    container and for models of a library.
-    """
-    makers = set(models).union(*(factories(source, name) for name in models))
-    found: dict[str, str] = {}
-    for name, value in source.values.items():
-        built = "" if value is None else built_by(value)
-        if value is None or not built:
-            continue
-        path = source.canonical(ast.parse(built, mode="eval").body)
-        if built in makers:
-            found[name] = built
-        elif path in _CONTAINERS or _is_library_model(path):
-            found[name] = ""
-    return found
-
-
-def _without_parts(source: SourceFile, bound: dict[str, str]) -> dict[str, str]:
-    """Return the bound models but those that another one is built from."""
-    values = {name: source.values[name] or ast.Constant(None) for name in bound}
-    parts = {
-        node.id
-        for name, value in values.items()
-        for node in ast.walk(value)
-        if isinstance(node, ast.Name) and node.id != name
-    }
-    return {name: built for name, built in bound.items() if name not in parts}
-
-
-def _is_library_model(path: str) -> bool:
-    last = path.rpartition(".")[2]
-    return bool(_LIBRARY_MODELS.match(path)) and not last.endswith(("Weights", "transforms"))
-
-
-def _callables(source: SourceFile, built: str, models: dict[str, ModelClass]) -> frozenset[str]:
-    for name in models:
-        group = frozenset({name}) | factories(source, name)
-        if built in group:
-            return group
-    return frozenset()

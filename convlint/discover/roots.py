@@ -3,131 +3,111 @@
 from __future__ import annotations
 
 import ast
-import enum
-import re
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from convlint.discover.source import BUILTINS, SourceFile, dotted
-
-MODEL_BASES = frozenset(
-    {
-        "torch.jit.ScriptModule",
-        "torch.jit.script_module.ScriptModule",
-        "pytorch_lightning.LightningModule",
-        "pytorch_lightning.core.LightningModule",
-        "lightning.LightningModule",
-        "lightning.pytorch.LightningModule",
-    }
-)
-# Spelled so without an import that explains them (star imports, or names passed around).
-MODEL_SPELLINGS = frozenset(
-    {"nn.Module", "torch.nn.Module", "nn.Sequential", "pl.LightningModule", "LightningModule"}
-)
-NO_MODELS = re.compile(
-    r"(Dataset|DataModule|Sampler|Config|Callback|Optimizer|Scheduler|Trainer|Transform"
-    r"|Error|Exception|TestCase|Function|Enum|BaseModel|Parameter)$"
-)
-LOSS = re.compile(r"(Loss|Criterion|Metric)$")
-
-
-class Kind(enum.Enum):
-    """What a class is, as far as the file tells."""
-
-    MODEL = "model"
-    TENTATIVE = "tentative"
-    OTHER = "other"
+from convlint.discover.kinds import LOSS, Judge, Kind
+from convlint.discover.source import FunctionNode, SourceFile, dotted
 
 
 @dataclass(frozen=True, slots=True)
 class ModelClass:
-    """A class that is an nn.Module, surely or (``tentative``) perhaps."""
+    """A class that is an nn.Module, surely or (``tentative``) perhaps.
+
+    ``base`` says that another root of the file inherits from it.
+    """
 
     name: str
     node: ast.ClassDef
     tentative: bool
+    base: bool = False
 
 
-def model_classes(source: SourceFile) -> dict[str, ModelClass]:
+def model_classes(source: SourceFile, judge: Judge) -> dict[str, ModelClass]:
     """Return the nn.Module classes of the file, in the order they stand in it."""
-    kinds: dict[str, Kind] = {}
     found = {}
     for name, node in sorted(source.classes.items(), key=lambda item: item[1].lineno):
-        kind = _kind_of_class(source, name, kinds, ())
+        kind = judge.of_class(source, name)
         if kind is not Kind.OTHER:
             found[name] = ModelClass(name, node, tentative=kind is Kind.TENTATIVE)
     return found
 
 
 def root_classes(source: SourceFile, models: dict[str, ModelClass]) -> tuple[ModelClass, ...]:
-    """Return the model classes that nothing else of the file builds or inherits from.
+    """Return the model classes that nothing else of the file builds.
 
-    Where each is used by another one, the last class stands for the file. A loss beside
-    models is no root.
+    A class that others inherit from is a root beside one of them that is, if it can run.
+    Where each is used by another one, the last class stands for the file. A loss beside models
+    is no root.
     """
     used = _used_names(source, models)
-    roots = [model for name, model in models.items() if name not in used]
+    free = [model for name, model in models.items() if name not in used]
+    heirs = {model.name: _heirs(model.name, models) for model in free}
+    roots = [model for model in free if not heirs[model.name]]
     if not roots and models:
         roots = [list(models.values())[-1]]
-    without_losses = [model for model in roots if not LOSS.search(model.name)]
-    return tuple(without_losses or roots)
+    roots = [model for model in roots if not LOSS.search(model.name)] or roots
+    leaves = {model.name for model in roots}
+    bases = [
+        replace(model, base=True)
+        for model in free
+        if heirs[model.name] & leaves and _can_run(model, models)
+    ]
+    return tuple(sorted([*roots, *bases], key=lambda model: model.node.lineno))
 
 
-def _kind_of_class(
-    source: SourceFile, name: str, kinds: dict[str, Kind], above: tuple[str, ...]
-) -> Kind:
-    if name in above:
-        return Kind.OTHER
-    if name not in kinds:
-        bases = [
-            _kind_of_base(source, base, kinds, (*above, name))
-            for base in source.classes[name].bases
-        ]
-        kinds[name] = next((k for k in (Kind.MODEL, Kind.TENTATIVE) if k in bases), Kind.OTHER)
-    return kinds[name]
+def _heirs(name: str, models: dict[str, ModelClass]) -> set[str]:
+    """Return the models that inherit from a class, at any distance."""
+    found: set[str] = set()
+    waiting = {name}
+    while waiting:
+        waiting = (
+            {model.name for model in models.values() if waiting & _bases(model)} - found - {name}
+        )
+        found |= waiting
+    return found
 
 
-def _kind_of_base(
-    source: SourceFile, base: ast.expr, kinds: dict[str, Kind], above: tuple[str, ...]
-) -> Kind:
-    if isinstance(base, ast.Subscript):  # Generic[T], Base[Config]
-        base = base.value
-    text = dotted(base)
-    if text in source.classes:
-        return _kind_of_class(source, text, kinds, above)
-    path = source.canonical(base)
-    if text in MODEL_SPELLINGS or path in MODEL_BASES or _is_torch_layer(path):
-        return Kind.MODEL
-    if text.partition(".")[0] not in source.imports:
-        starred = any("nn" in name.split(".") for name in source.star)
-        return Kind.MODEL if text == "Module" and starred else _unknown(source, text)
-    top = path.partition(".")[0]
-    if top in sys.stdlib_module_names or top == "torch" or NO_MODELS.search(path):
-        return Kind.OTHER
-    return Kind.TENTATIVE
+def _bases(model: ModelClass) -> set[str]:
+    return {dotted(base) for base in model.node.bases}
 
 
-def _unknown(source: SourceFile, text: str) -> Kind:
-    """Judge a base that no import names: it may come through a star import."""
-    other = not text or not source.star or text in BUILTINS or bool(NO_MODELS.search(text))
-    return Kind.OTHER if other else Kind.TENTATIVE
+def _can_run(model: ModelClass, models: dict[str, ModelClass]) -> bool:
+    """Tell an abstract class apart: without ``forward`` in this file, or with one that raises."""
+    seen: set[str] = set()
+    waiting = [model.name]
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen or name not in models:
+            continue
+        seen.add(name)
+        for method in models[name].node.body:
+            if isinstance(method, FunctionNode) and method.name == "forward":
+                return not _only_raises(method)
+        waiting += [dotted(base) for base in models[name].node.bases]
+    return any(
+        dotted(base).endswith("Sequential") for name in seen for base in models[name].node.bases
+    )
 
 
-def _is_torch_layer(path: str) -> bool:
-    last = path.rpartition(".")[2]
-    return path.startswith("torch.nn.") and last[:1].isupper() and not NO_MODELS.search(last)
+def _only_raises(method: FunctionNode) -> bool:
+    abstract = any(dotted(item).endswith("abstractmethod") for item in method.decorator_list)
+    return abstract or (isinstance(method.body[-1], ast.Raise | ast.Pass) and len(method.body) <= 2)
 
 
 # --- who uses whom -----------------------------------------------------------------
 
 
 def _used_names(source: SourceFile, models: dict[str, ModelClass]) -> set[str]:
-    """Return the model classes that are parts or bases of others."""
+    """Return the model classes that are parts of others."""
+    if not models:
+        return set()
     helpers = _Helpers(source, {})
     used: set[str] = set()
     for name, model in models.items():
-        used |= helpers.reached(_names_in(model.node)) & models.keys() - {name}
+        body = [*model.node.body, *model.node.decorator_list]
+        names = set().union(*(_names_in(statement) for statement in body))
+        used |= helpers.reached(names) & models.keys() - {name}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and _is_local(source, dotted(node.func)):
             used |= _parts_passed(node, models) - {dotted(node.func)}
@@ -163,10 +143,12 @@ def _names_in(node: ast.AST) -> set[str]:
 
 
 def _without_hints(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk a node, leaving out annotations and the checks of isinstance."""
+    """Walk a node, leaving out annotations, the checks of isinstance, ``Base.forward``."""
     yield node
     hints = {"annotation", "returns"}
     if isinstance(node, ast.Call) and dotted(node.func) in ("isinstance", "issubclass", "super"):
+        return
+    if isinstance(node, ast.Attribute) and dotted(node).endswith((".__init__", ".forward")):
         return
     for field, value in ast.iter_fields(node):
         if field in hints:

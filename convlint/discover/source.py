@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from convlint.ir.nodes import SourceSpan
@@ -13,18 +14,18 @@ from convlint.ir.nodes import SourceSpan
 BUILTINS = frozenset(dir(builtins))
 # Methods that return the model they are called on.
 CHAINED = frozenset(
-    {"to", "cuda", "cpu", "eval", "train", "float", "half", "double", "requires_grad_"}
+    {"to", "cuda", "cpu", "xpu", "eval", "train", "float", "half", "bfloat16", "double", "type"}
+    | {"requires_grad_", "apply", "to_empty", "share_memory"}
 )
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SourceFile:
     """A parsed file. ``path`` is what reports call it; ``file`` is where it lies.
 
     ``imports`` maps a name to the dotted path it stands for; ``values`` a module-level
     name to the expression bound last, or None where that is not one plain assignment.
-    ``returns`` maps a function to the names whose calls it returns.
     """
 
     path: str
@@ -35,7 +36,11 @@ class SourceFile:
     classes: dict[str, ast.ClassDef]
     functions: dict[str, FunctionNode]
     values: dict[str, ast.expr | None]
-    returns: dict[str, frozenset[str]]
+
+    @cached_property
+    def returns(self) -> dict[str, frozenset[str]]:
+        """Each function with the names whose calls it returns."""
+        return {name: _returned(function) for name, function in self.functions.items()}
 
     def canonical(self, node: ast.expr) -> str:
         """Return the dotted path of a name or attribute, its first part seen through imports."""
@@ -68,11 +73,9 @@ class SourceFile:
 def parse(text: bytes, path: str, file: Path) -> SourceFile:
     """Return the parsed file; raise SyntaxError or ValueError where Python cannot read it."""
     tree = ast.parse(text, filename=path)
-    found = SourceFile(path, file, tree, {}, _star_imports(tree), {}, {}, {}, {})
+    found = SourceFile(path, file, tree, {}, _star_imports(tree), {}, {}, {})
     for statement in module_level(tree.body):
         _register(found, statement)
-    for name, function in found.functions.items():
-        found.returns[name] = _returned(function)
     return found
 
 
@@ -110,13 +113,25 @@ def dotted(node: ast.AST) -> str:
     return ""
 
 
-def built_by(node: ast.AST) -> str:
-    """Return what a call names, seen through ``.to(device).eval()``, else an empty string."""
+def built_by(node: ast.AST, *, any_method: bool = False) -> str:
+    """Return what a call names, seen through ``.to(device).eval()``, else an empty string.
+
+    With ``any_method`` also through methods that may return something else.
+    """
     while isinstance(node, ast.Call):
-        if not (isinstance(node.func, ast.Attribute) and node.func.attr in CHAINED):
-            return dotted(node.func)
-        node = node.func.value
+        func = node.func
+        if not isinstance(func, ast.Attribute):
+            return dotted(func)
+        chained = func.attr in CHAINED or (any_method and isinstance(func.value, ast.Call))
+        if not chained:
+            return dotted(func)
+        node = func.value
     return ""
+
+
+def joined(origin: str, name: str) -> str:
+    """Return ``origin.name``; an origin of dots alone is the package itself."""
+    return f"{origin}{name}" if origin.endswith(".") else f"{origin}.{name}"
 
 
 def targets_of(statement: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
@@ -147,7 +162,7 @@ def _register(found: SourceFile, statement: ast.stmt) -> None:
     elif isinstance(statement, ast.ImportFrom):
         origin = "." * statement.level + (statement.module or "")
         for alias in statement.names:
-            found.imports[alias.asname or alias.name] = f"{origin}.{alias.name}"
+            found.imports[alias.asname or alias.name] = joined(origin, alias.name)
     for target, value in targets_of(statement):
         if isinstance(target, ast.Name):
             found.values[target.id] = value
@@ -170,7 +185,7 @@ def _returned(function: FunctionNode) -> frozenset[str]:
 
 def _star_imports(tree: ast.Module) -> tuple[str, ...]:
     return tuple(
-        statement.module or ""
+        "." * statement.level + (statement.module or "")
         for statement in module_level(tree.body)
         if isinstance(statement, ast.ImportFrom)
         and any(alias.name == "*" for alias in statement.names)

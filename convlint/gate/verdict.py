@@ -10,11 +10,22 @@ import msgspec
 from convlint.contract import Finding, Severity, Summary
 from convlint.gate.outcome import Outcome
 from convlint.settings import FailLevel
-from convlint.wire import Diagnostic, Failure
+from convlint.wire import Diagnostic, Failure, Reply, Request
 
 OK, FINDINGS, NOT_DONE = 0, 1, 2
 UNREAD = "CL902"
 _LOST = ("exited", "crashed", "timeout", "memory", "no-torch", "internal-error")
+
+
+def excused(request: Request, reply: Reply) -> Reply:
+    """Return the reply, as skipped where discovery only guessed and it came to nothing.
+
+    That is a guess that could not be read, and a base class that was not read in full.
+    """
+    doubted = (request.guess and reply.graph is None) or request.base
+    if reply.status == "complete" or not doubted:
+        return reply
+    return msgspec.structs.replace(reply, status="skipped", graph=None)
 
 
 def settle(
@@ -22,8 +33,7 @@ def settle(
 ) -> tuple[Outcome, ...]:
     """Return the outcomes that are told, each failure as an error or, beside others, a note.
 
-    A class that turned out to be no model is left out; where a target led to nothing else,
-    that is its failure. In a ``hook``, models that need arguments are left out as well.
+    What was skipped is left out; where a target led to nothing else, that is its failure. In a ``hook``, models that need arguments are left out as well.
     A failure is a note where its own file has another model that could be checked, or where it
     only needs arguments and the target led to others; never where the process was lost, and
     never if ``strict``.
@@ -37,8 +47,9 @@ def settle(
         kept.append(_as_note(outcome) if beside else outcome)
     told = {outcome.asked for outcome in kept}
     skipped = [] if hook else [outcome for outcome in outcomes if outcome.asked not in told]
+    skipped.sort(key=_is_no_module)
     first = {outcome.asked: outcome for outcome in reversed(skipped)}
-    return (*kept, *(_no_model(outcome) for outcome in reversed(first.values())))
+    return (*kept, *(_nothing_else(outcome) for outcome in reversed(first.values())))
 
 
 def _places(outcome: Outcome) -> tuple[tuple[str, str], ...]:
@@ -104,12 +115,20 @@ def _as_note(outcome: Outcome) -> Outcome:
     return replace(outcome, report=report, note=True)
 
 
-def _no_model(outcome: Outcome) -> Outcome:
-    """Return the failure of a target whose classes all turned out to be no models."""
-    message = "no model here (no class derives from nn.Module)"
-    failure = Failure(kind="not-a-module", message=message, fix="name it as file.py:EXPR")
-    word = Diagnostic(UNREAD, f"{message}; {failure.fix}", "error")
+def _is_no_module(outcome: Outcome) -> bool:
+    return outcome.failure is None or outcome.failure.kind == "not-a-module"
+
+
+def _nothing_else(outcome: Outcome) -> Outcome:
+    """Return the failure of a target that led to nothing: its own, or that there is no model."""
+    failure, target = outcome.failure, outcome.report.target
+    if failure is None or failure.kind == "not-a-module":
+        message = "no model here (no class derives from nn.Module)"
+        failure = Failure(kind="not-a-module", message=message, fix="name it as file.py:EXPR")
+        target = outcome.asked
+    text = f"{failure.message}; {failure.fix}" if failure.fix else failure.message
+    word = Diagnostic(UNREAD, text, "error", failure.location)
     report = msgspec.structs.replace(
-        outcome.report, target=outcome.asked, status="failed", diagnostics=(word,)
+        outcome.report, target=target, status="failed", diagnostics=(word,)
     )
     return replace(outcome, report=report, failure=failure)

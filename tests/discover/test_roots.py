@@ -58,7 +58,7 @@ def test_other_classes_are_no_models(tmp_path: Path, base: str) -> None:
 
 
 def test_parts_are_no_roots(tmp_path: Path) -> None:
-    """What a model builds, inherits from, or gets as an argument is not a model of its own."""
+    """What a model builds or gets as an argument is not a model of its own."""
     text = """
 class Block(nn.Module): pass
 class Stem(nn.Module): pass
@@ -73,6 +73,38 @@ class Net(Base):
 def net(): return Net(Block)
 """
     assert names(tmp_path, text) == ["Net"]
+
+
+BASES = """
+class Net(nn.Module):
+    def __init__(self, n=1):
+        self.part = self.make()
+    def forward(self, x): return self.part(x)
+class Small(Net):
+    def __init__(self): super(Small, self).__init__(); Net.__init__(self)
+class Tiny(Small): pass
+"""
+
+
+def test_a_base_is_a_root_of_its_own(tmp_path: Path) -> None:
+    """Inheriting is no use: what can run alone is looked at alone, and may fail in silence."""
+    found = {r.class_name: r.base for r in requests(tmp_path, BASES)}
+    assert found == {"Net": True, "Small": True, "Tiny": False}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("def forward(self, x): return self.part(x)", "pass"),
+        ("return self.part(x)", "raise NotImplementedError"),
+        ("n=1", "n"),
+        ("class Tiny(Small): pass", "class Tiny(Small): pass\nclass Top(nn.Module):\n"
+         "    def __init__(self): self.a, self.b = Small(), Tiny()"),
+    ],
+)  # fmt: skip
+def test_an_abstract_base_and_a_parts_base_are_no_roots(tmp_path: Path, old: str, new: str) -> None:
+    """Without forward, with one that raises, without arguments, or of parts only: no target."""
+    assert "Net" not in names(tmp_path, BASES.replace(old, new))
 
 
 def test_an_instance_handed_to_a_function_stays_a_root(tmp_path: Path) -> None:
@@ -115,6 +147,20 @@ def test_a_bound_name_replaces_its_class(tmp_path: Path) -> None:
     (request,) = requests(tmp_path, text)
     assert request.target == "net.py:model"
     assert request.expressions == ("model",)
+
+
+def test_each_bound_name_is_a_target(tmp_path: Path) -> None:
+    """Two names of one class are two models, whatever methods the calls chain."""
+    text = "class Net(nn.Module): pass\nmodel = Net().half()\nbf = Net().bfloat16()\n"
+    assert names(tmp_path, text) == ["model", "bf"]
+    assert not any(request.tentative for request in requests(tmp_path, text))
+
+
+def test_a_method_that_may_return_anything_makes_it_tentative(tmp_path: Path) -> None:
+    """``Net().state_dict()`` is tried, and does not stand for the class."""
+    text = "class Net(nn.Module): pass\nkept = Net().state_dict()\n"
+    found = {r.class_name: r.tentative for r in requests(tmp_path, text)}
+    assert found == {"Net": False, "kept": True}
 
 
 def test_a_bound_sequential_is_a_model(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 from convlint import gate
 from convlint.contract import Severity
 from convlint.gate import Outcome
+from convlint.ir.graph import GraphDocument
 from convlint.settings import FailLevel
-from convlint.wire import Diagnostic
+from convlint.wire import Diagnostic, Reply, Request
 from tests.gate.made import finding, outcome
 
 FAILED = outcome(status="failed", kind="build-error")
@@ -79,3 +80,38 @@ def test_a_hook_skips_what_it_cannot_be_told_about() -> None:
     assert code(SKIPPED, hook=True) == 0
     assert code(FAILED, hook=True) == 2
     assert gate.settle([NEEDS, SKIPPED], hook=True) == ()
+
+
+BASE = Request("net.py:Base", "/", base=True)
+GUESS = Request("net.py:model", "/", guess=True)
+GRAPH = GraphDocument(())
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "graph", "told"),
+    [
+        (BASE, "failed", None, "skipped"),
+        (BASE, "partial", GRAPH, "skipped"),
+        (BASE, "complete", GRAPH, "complete"),
+        (GUESS, "failed", None, "skipped"),
+        (GUESS, "partial", GRAPH, "partial"),
+        (Request("net.py:Net", "/"), "failed", None, "failed"),
+    ],
+)
+def test_what_discovery_doubted_fails_in_silence(
+    request_: Request, status: str, graph: GraphDocument | None, told: str
+) -> None:
+    """A base must be read in full and a guess at all, else both are as if not there."""
+    reply = Reply(request_.target, status, graph=graph)  # type: ignore[arg-type]
+    assert gate.excused(request_, reply).status == told
+
+
+def test_a_guess_that_is_all_there_is_says_why() -> None:
+    """Where a target led to nothing else the reason is told, not that there is no model."""
+    guess = outcome(status="skipped", kind="import-error")
+    (told,) = gate.settle([SKIPPED, guess])
+    assert told.failure is not None
+    assert told.failure.kind == "import-error"
+    assert [d.severity for d in told.report.diagnostics] == ["error"]
+    assert code(SKIPPED, guess) == 2
+    assert gate.settle([guess, CLEAN]) == (CLEAN,)
