@@ -52,12 +52,31 @@ def _nothing(*_: Any) -> None:
 def skip_sympy() -> bool:
     """Put a stand-in for ``symbolic_shapes`` that answers for plain numbers; say if it is there.
 
-    Anything else it is asked, or asked about a symbolic number, loads the real module.
+    Anything else it is asked, or asked about a symbolic number, loads the real module. Another
+    for sympy itself tells torch's type promotion alone that a number is no symbol.
     """
-    if _SHAPES in sys.modules:
+    if _SHAPES in sys.modules or "sympy" in sys.modules:
         return False
     sys.modules[_SHAPES] = _PlainShapes(_SHAPES)
+    sys.modules["sympy"] = _NoSymbols("sympy")
     return True
+
+
+class _NoSymbol:
+    """Stands for the class of all symbols where none was ever made."""
+
+
+class _NoSymbols(ModuleType):
+    """Answers ``sympy.Basic`` to ``torch._prims_common``; all else loads the real sympy."""
+
+    def __getattr__(self, name: str) -> Any:
+        asking = sys._getframe(1).f_globals.get("__name__")
+        if name == "Basic" and asking == "torch._prims_common":
+            if isinstance(sys.modules.get("sympy"), _NoSymbols):
+                return _NoSymbol
+        if name.startswith("__") and name != "__path__":
+            raise AttributeError(name)
+        return getattr(_real("sympy"), name)
 
 
 class _PlainShapes(ModuleType):
@@ -89,9 +108,14 @@ def _is_plain(value: Any) -> bool:
 
 
 def _real_shapes() -> ModuleType:
-    if isinstance(sys.modules.get(_SHAPES), _PlainShapes):
-        del sys.modules[_SHAPES]
-    return importlib.import_module(_SHAPES)
+    return _real(_SHAPES)
+
+
+def _real(name: str) -> ModuleType:
+    """Return the real module, which takes the stand-in's place."""
+    if isinstance(sys.modules.get(name), (_PlainShapes, _NoSymbols)):
+        del sys.modules[name]
+    return importlib.import_module(name)
 
 
 def _same(value: Any, *_: Any, **__: Any) -> Any:
