@@ -6,7 +6,7 @@ pandas pydantic scikit-learn scipy).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -39,7 +39,7 @@ def _maker(name: str, options: dict[str, Any]) -> Maker:
     return make
 
 
-def _signal(channels: int, times: int):  # noqa: ANN202
+def _signal(channels: int, times: int) -> Callable[[str], Given]:
     def inputs(device: str) -> Given:
         return (torch.rand(1, channels, times, device=device),), {}
 

@@ -6,7 +6,7 @@ einops omegaconf opencv-python-headless).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import ptlflow
 import torch
@@ -23,7 +23,7 @@ def entries() -> Iterator[Entry]:
         yield Entry(name, kind, _images(_FRAMES.get(name, 2)))
 
 
-def _images(frames: int):  # noqa: ANN202
+def _images(frames: int) -> Callable[[str], Given]:
     def inputs(device: str) -> Given:
         return ({"images": torch.rand(1, frames, 3, 256, 320, device=device)},), {}
 

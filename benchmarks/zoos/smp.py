@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import segmentation_models_pytorch as smp
 
-from benchmarks.zoos import Entry
+from benchmarks.zoos import Entry, Maker
 
 _DECODERS = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
 _TIMM = ("tu-convnext_tiny", "tu-mobilenetv3_large_100", "tu-swin_tiny_patch4_window7_224")
@@ -28,5 +28,5 @@ def entries() -> Iterator[Entry]:
         yield Entry(f"unet-{encoder}", _maker("unet", encoder))
 
 
-def _maker(decoder: str, encoder: str):  # noqa: ANN202
+def _maker(decoder: str, encoder: str) -> Maker:
     return lambda: smp.create_model(decoder, encoder, encoder_weights=None)

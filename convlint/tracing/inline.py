@@ -57,10 +57,9 @@ def _read_given(
     locator: Locator,
 ) -> read.Reading:
     def meta(tensor: torch.Tensor) -> torch.Tensor:
-        made = torch.empty_strided(
+        return torch.empty_strided(
             tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device="meta"
         )
-        return made
 
     on_meta = map_tensors((args, kwargs), meta)
     return read.read_with(model, on_meta, (args, kwargs), specs, locator)

@@ -98,9 +98,7 @@ def _no_expression(request: Request, module: ModuleType) -> Failure:
     return failures.needs_arguments(name, request.target, names, span)
 
 
-def _evaluate(
-    expression: str, module: ModuleType, request: Request, locator: Locator
-) -> nn.Module:
+def _evaluate(expression: str, module: ModuleType, request: Request, locator: Locator) -> nn.Module:
     def make() -> Any:
         value = eval(compile(expression, "<expression>", "eval"), vars(module))
         return _call(value, request)
@@ -152,11 +150,14 @@ def _expression_failure(
     place = failures.locate(error, locator)
     name = getattr(error, "name", None)
     if place is not None or name is None or name in vars(module):
-        return failures.describe(error, "build-error", locator, what=f"building {expression} failed")
+        return failures.describe(
+            error, "build-error", locator, what=f"building {expression} failed"
+        )
     models = [
         key
         for key, value in vars(module).items()
-        if (isinstance(value, type) and issubclass(value, nn.Module)) or isinstance(value, nn.Module)
+        if (isinstance(value, type) and issubclass(value, nn.Module))
+        or isinstance(value, nn.Module)
     ]
     fix = errors.suggest(name, [key for key in vars(module) if not key.startswith("_")])
     if not fix and models:

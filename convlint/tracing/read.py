@@ -27,11 +27,15 @@ _HOPELESS = (AttributeError, NameError, ImportError, RecursionError, MemoryError
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A model that was read: its graph, its inputs, and what stopped it early."""
+    """A model that was read: its graph, its inputs, and what stopped it early.
+
+    ``by_values`` is the failure that made it run on real tensors, with random values.
+    """
 
     graph: ModelGraph
     inputs: tuple[InputSpec, ...]
     stopped: Failure | None = None
+    by_values: Failure | None = None
 
 
 def read(request: Request) -> Reply:
@@ -67,7 +71,10 @@ def read(request: Request) -> Reply:
 
 
 def stopped_diagnostics(reading: Reading) -> tuple[Diagnostic, ...]:
-    """Return the diagnostic of a run that stopped early, if it did."""
+    """Return the diagnostic of a run that stopped early or needed values, if it did."""
+    if reading.by_values is not None:
+        what = "what runs depends on the values of tensors: counted in one run on random ones"
+        return (Diagnostic("CL901", what, "info", reading.by_values.location),)
     if reading.stopped is None:
         return ()
     what = f"read up to here only: {reading.stopped.message}"
@@ -101,7 +108,7 @@ def _last_resort(model: nn.Module, request: Request, locator: Locator, failure: 
     for specs in itertools.islice(inputs.candidates(request, model), _REAL_ATTEMPTS):
         real = _on_real_tensors(model, inputs.make(specs, "cpu"), locator)
         if real is not None:
-            return Reading(real, specs)
+            return Reading(real, specs, by_values=failure)
     raise ReadError(failure)
 
 
@@ -116,10 +123,11 @@ def _attempt(
     if not needs_values(trace.stopped):
         return trace, None
     real = _on_real_tensors(model, inputs.make(specs, "cpu"), locator)
+    failure = _forward_failure(trace, specs, locator)
     if real is not None:
-        return trace, Reading(real, specs)
+        return trace, Reading(real, specs, by_values=failure)
     if len(graph) > len(specs):
-        return trace, Reading(graph, specs, _forward_failure(trace, specs, locator))
+        return trace, Reading(graph, specs, failure)
     return trace, None
 
 
@@ -141,7 +149,7 @@ def read_with(
     failure = _forward_failure(trace, specs, locator)
     real = _on_real_tensors(model, given, locator)
     if real is not None:
-        return Reading(real, specs)
+        return Reading(real, specs, by_values=failure)
     if not needs_values(trace.stopped):
         raise ReadError(failure)
     return Reading(graph, specs, failure)

@@ -71,9 +71,9 @@ class _NoSymbols(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         asking = sys._getframe(1).f_globals.get("__name__")
-        if name == "Basic" and asking == "torch._prims_common":
-            if isinstance(sys.modules.get("sympy"), _NoSymbols):
-                return _NoSymbol
+        alone = isinstance(sys.modules.get("sympy"), _NoSymbols)
+        if alone and name == "Basic" and asking == "torch._prims_common":
+            return _NoSymbol
         if name.startswith("__") and name != "__path__":
             raise AttributeError(name)
         return getattr(_real("sympy"), name)

@@ -115,7 +115,9 @@ class Locator:
         path = Path(filename).resolve()
         told = path.name
         inside = [Path(entry).resolve() for entry in sys.path if entry]
-        places = [*inside, self.root] if self.kind_of(filename) == "package" else [self.root, *inside]
+        places = (
+            [*inside, self.root] if self.kind_of(filename) == "package" else [self.root, *inside]
+        )
         for place in places:
             if path.is_relative_to(place):
                 told = path.relative_to(place).as_posix()

@@ -36,7 +36,6 @@ from convlint.tracing.trace import CallRecord as CallRecord
 from convlint.tracing.trace import Trace as Trace
 from convlint.tracing.trace import plain
 
-
 _HERE = str(Path(__file__).parent)
 
 
@@ -161,11 +160,9 @@ class Recorder:
         try:
             return measure.call(func, args, kwargs)
         except Exception:
-            given = list(tensors_in(raw))
-            real = [self.known.get(tensor) for tensor in given]
-            if not self._meta or all(r is None or r is t for r, t in zip(real, given, strict=True)):
-                if all(tensor.device.type == "meta" for tensor in given):
-                    raise
+            alike = (t.device.type == "meta" and self.known.get(t) is None for t in tensors_in(raw))
+            if not self._meta or all(alike):
+                raise
             return measure.call(func, *map_tensors(raw, self._with_content))
 
     def _with_content(self, tensor: torch.Tensor) -> torch.Tensor:

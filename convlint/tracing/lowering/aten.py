@@ -1,7 +1,9 @@
-"""Operators as the dispatcher names them: what TorchScript code runs."""
+"""Operators as the dispatcher names them: what TorchScript code and extensions run."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 from torch import fx
@@ -50,6 +52,21 @@ def softmax(call: Call) -> Lowered:
     return Lowered(ir.Softmax(call.axis(call.args[1]), call.name.lstrip("_")), (call.source,))
 
 
+def deform_conv2d(call: Call) -> Lowered:
+    """Lower torchvision's deformable conv: samples where the offsets say, then a product.
+
+    Not a Conv: what a kernel's geometry allows is not allowed here.
+    """
+    x, weight, offset, mask, bias = call.args[:5]
+    out, inner, *kernel = spec_of(weight).shape
+    groups, gated = int(call.args[11]), bool(call.args[13])
+    rows = call.output.shape[0] * math.prod(call.output.shape[2:])
+    op = ir.Matmul(batch=groups, m=rows, k=inner * math.prod(kernel), n=out // groups)
+    lowered = convs.with_weights(op, x, weight, bias)
+    more = (offset, mask) if gated else (offset,)
+    return dataclasses.replace(lowered, inputs=(*lowered.inputs, *more))
+
+
 def as_function(name: str, handlers: dict[str, Handler]) -> Handler:
     """Return the handler of the function ``name``, for an operator with the same arguments."""
     handler = handlers[name]
@@ -67,6 +84,7 @@ FUNCTIONS: dict[str, Handler] = {
         batch_norm,
     ),
     "native_layer_norm": layer_norm,
+    "deform_conv2d": deform_conv2d,
     **dict.fromkeys(("_softmax", "_log_softmax"), softmax),
     "max_pool2d_with_indices": as_function("max_pool2d", layers.FUNCTIONS),
     "_adaptive_avg_pool2d": as_function("adaptive_avg_pool2d", layers.FUNCTIONS),

@@ -125,14 +125,7 @@ def with_weights(op: Any, source: fx.Node, weight: fx.Node, bias: fx.Node | None
 FUNCTIONS: dict[str, Handler] = {
     f"conv{kind}{axes}": function for kind in ("", "_transpose") for axes in _AXES
 }
-LAYERS: dict[type[nn.Module], Handler] = {
-    kind: layer
-    for kind in (
-        nn.Conv1d,
-        nn.Conv2d,
-        nn.Conv3d,
-        nn.ConvTranspose1d,
-        nn.ConvTranspose2d,
-        nn.ConvTranspose3d,
-    )
-}
+LAYERS: dict[type[nn.Module], Handler] = dict.fromkeys(
+    (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    layer,
+)

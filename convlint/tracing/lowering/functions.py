@@ -87,6 +87,9 @@ _PRODUCTS = frozenset(
     " lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell cholesky solve inv"
     " matrix_exp matrix_power svd qr eig eigh pinv lstsq vecdot".split()
 )
+_WITHOUT_MACS = tuple(
+    f"torchvision.{name}" for name in ("nms", "qnms", "roi_", "ps_roi_", "box_iou_rotated")
+)
 _TORCH_ROOMS = ("torch", "torch._C", "torch.functional", "torch.nn.functional", "torch._tensor")
 
 
@@ -99,7 +102,8 @@ def may_hold_macs(target: Any, name: str) -> bool:
     if isinstance(target, str):
         return name in _PRODUCTS
     if isinstance(target, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
-        return name in _PRODUCTS or str(target).partition(".")[0] not in ("aten", "prim", "prims")
+        known = str(target).partition(".")[0] in ("aten", "prim", "prims")
+        return name in _PRODUCTS or not (known or str(target).startswith(_WITHOUT_MACS))
     room = getattr(target, "__module__", None) or ""
     own = room in _TORCH_ROOMS or room.startswith(
         ("torch._C", "torch.nn", "torch.fft", "torch.special")

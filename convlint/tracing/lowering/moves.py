@@ -43,7 +43,7 @@ def permute(call: Call) -> Lowered:
 
 def join(call: Call) -> Lowered:
     """Lower cat and stack; empty one-dimensional parts, which torch skips, are left out."""
-    parts = call.args[0] if call.args else call.kwargs.get("tensors")
+    parts: Any = call.args[0] if call.args else call.kwargs["tensors"]
     nodes = tuple(node for node in parts if spec_of(node).shape != (0,))
     axis = int(call.arg(1, "dim", call.kwargs.get("axis", 0)) or 0) % len(call.output.shape)
     if call.name == "stack":
