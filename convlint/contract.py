@@ -92,12 +92,13 @@ class Advice:
 
     ``message`` is what and why with this layer's numbers, on one line, without the saving
     (the engine adds it); ``instead`` is code to write, a few lines; ``risk`` the honest
-    warning.
+    warning. ``severity`` is this finding's own, where the profile's default is too much.
     """
 
     message: str
     instead: str
     risk: str = ""
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,8 +352,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class ReportFormat:
-    """A report: its name on the command line, and the function that renders it."""
+    """A report: its name on the command line, and the function that renders it.
+
+    ``costs`` renders the tables of ``convlint cost`` (a :class:`convlint.costs.CostReport`),
+    where the format has them.
+    """
 
     name: str
     summary: str
     render: Callable[[RunReport, View], str]
+    costs: Callable[[Any, View], str] | None = None

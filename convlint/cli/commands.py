@@ -7,6 +7,7 @@ import click
 from convlint import __version__
 from convlint.cli.check import check
 from convlint.cli.config import config
+from convlint.cli.cost import cost
 from convlint.cli.rule import rule
 
 _OF_THE_GROUP = frozenset({"--help", "-h", "--version"})
@@ -38,5 +39,6 @@ def convlint() -> None:
 
 
 convlint.add_command(check)
+convlint.add_command(cost)
 convlint.add_command(rule)
 convlint.add_command(config)

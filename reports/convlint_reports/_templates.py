@@ -11,7 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from convlint_reports import _markup
+from convlint.costs import CostReport
+from convlint_reports import _markup, costcells
 from convlint_reports.page import Page
 from convlint_reports.summary import Summary
 
@@ -46,6 +47,28 @@ def html(page: Page) -> str:
     css, digest = _style()
     template = _environment(True).get_template("report.html.j2")
     return template.render(page=page, css=css, style_hash=digest) + "\n"
+
+
+def costs(report: CostReport) -> str:
+    """Return the HTML page of cost tables."""
+    css, digest = _style()
+    template = _environment(True).get_template("costs.html.j2")
+    page = template.render(
+        report=report,
+        css=css,
+        style_hash=digest,
+        aside=costcells.side_by_side(report),
+        counting=costcells.COUNTING,
+        headings=costcells.HEADINGS,
+        name=costcells.name,
+        cells=costcells.cells,
+        facts=costcells.facts,
+        bound=costcells.bound,
+        peer_words=costcells.peer_words,
+        place=costcells.peer_place,
+        signed=costcells.signed,
+    )
+    return page + "\n"
 
 
 def markdown(summary: Summary) -> str:

@@ -6,6 +6,7 @@ Everything this module writes itself is ASCII, so that a log in any encoding hol
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.padding import Padding
@@ -24,6 +25,11 @@ STATUS = {"complete": "green", "partial": "yellow", "failed": "bold red"}
 
 def render(run: RunReport, view: View) -> str:
     """Return the whole screen."""
+    return printed(lambda console: _screen(console, cleaned(run), view), view)
+
+
+def printed(write: Callable[[Console], None], view: View) -> str:
+    """Return what ``write`` prints on a console that looks as ``view`` says."""
     out = io.StringIO()
     console = Console(
         file=out,
@@ -37,7 +43,7 @@ def render(run: RunReport, view: View) -> str:
         emoji=False,
         _environ={},
     )
-    _screen(console, cleaned(run), view)
+    write(console)
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 
@@ -75,12 +81,13 @@ def _header(console: Console, model: ModelReport) -> None:
         line.append(f"  {numbers.si(model.totals.params)} params", style="not bold")
     console.print(line, soft_wrap=True)
     for spec in model.inputs:
-        console.print("  " + _input(spec), style="dim", soft_wrap=True)
+        console.print("  " + input_line(spec), style="dim", soft_wrap=True)
     if savings.live(model.findings):
         console.print("  " + _together(model), soft_wrap=True)
 
 
-def _input(spec: InputSpec) -> str:
+def input_line(spec: InputSpec) -> str:
+    """Return an input with where its shape comes from."""
     name = f" {cut(spec.name)}" if spec.name else ""
     text = f"input{name} {numbers.shape(spec.shape)} {cut(spec.dtype)}, {spec.origin}"
     if spec.origin == "inferred":

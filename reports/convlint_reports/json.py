@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from convlint import contract
+from convlint.costs import CostReport
 
 
-def render(run: contract.RunReport, view: contract.View) -> str:
+def render(run: contract.RunReport | CostReport, view: contract.View) -> str:
     """Return the report as indented JSON; the same report gives the same bytes."""
     del view
     try:
@@ -35,4 +36,4 @@ def _without_surrogates(value: Any) -> Any:
     return value
 
 
-REPORT = contract.ReportFormat("json", "the whole report as data, schema_version 1", render)
+REPORT = contract.ReportFormat("json", "the whole report as data, schema_version 1", render, render)

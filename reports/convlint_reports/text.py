@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convlint import contract
+from convlint.costs import CostReport
 
 
 def render(run: contract.RunReport, view: contract.View) -> str:
@@ -12,4 +13,11 @@ def render(run: contract.RunReport, view: contract.View) -> str:
     return _terminal.render(run, view)
 
 
-REPORT = contract.ReportFormat("text", "findings with their code, for the terminal", render)
+def costs(report: CostReport, view: contract.View) -> str:
+    """Return the cost tables as lines."""
+    from convlint_reports import _terminal_costs
+
+    return _terminal_costs.render(report, view)
+
+
+REPORT = contract.ReportFormat("text", "findings with their code, for the terminal", render, costs)

@@ -7,11 +7,11 @@ character, escape sequence or bidi mark gets further, in whatever field it stood
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from convlint import contract
+Report = TypeVar("Report", bound=msgspec.Struct)
 
 NAME_LIMIT = 160
 TEXT_LIMIT = 4000
@@ -50,9 +50,9 @@ def cut(text: str, limit: int = NAME_LIMIT) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def cleaned(run: contract.RunReport) -> contract.RunReport:
+def cleaned(run: Report) -> Report:
     """Return the report with every string safe to show and of bounded length."""
-    return msgspec.convert(_walked(msgspec.to_builtins(run), ""), contract.RunReport)
+    return msgspec.convert(_walked(msgspec.to_builtins(run), ""), type(run))
 
 
 def _walked(value: Any, key: str) -> Any:

@@ -15,9 +15,9 @@ from tests.reports import hostile, sample
 FORMATS = {report.name: report.render for report in reports()}
 
 
-def test_the_four_formats_are_found() -> None:
-    """The four formats are found."""
-    assert list(FORMATS) == ["html", "json", "markdown", "text"]
+def test_the_formats_are_found() -> None:
+    """All formats are found."""
+    assert list(FORMATS) == ["csv", "html", "json", "markdown", "text"]
 
 
 def test_finding_reports_loads_neither_jinja2_nor_rich() -> None:
