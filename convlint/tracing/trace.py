@@ -16,13 +16,35 @@ CALL = "convlint"
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """Where a tensor lies in memory; ``storage`` is equal for tensors that share it."""
+
+    storage: Any
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, tensor: torch.Tensor) -> View:
+        """Return the view of a tensor; one without memory of its own shares with none."""
+        shape = tuple(tensor.shape)
+        try:
+            storage = tensor.untyped_storage()._cdata
+            return cls(storage, tensor.storage_offset(), shape, tensor.stride(), tensor.dtype)
+        except (NotImplementedError, RuntimeError):
+            return cls(("id", id(tensor)), 0, shape, (), tensor.dtype)
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """What the recorder knows of one fx node beside its target and arguments.
 
     ``module`` is the path of the module whose forward ran it (the leaf itself for a
     call_module). ``macs`` is measured where no formula of the lowering applies.
     ``values`` are the elements of a small integer result that does not depend on the input.
-    ``parts`` is true for a call that returned a container of tensors.
+    ``parts`` is true for a call that returned a container of tensors. ``view`` is where the
+    result lies, of a call that returned one tensor.
     """
 
     outputs: tuple[TensorSpec, ...]
@@ -31,6 +53,7 @@ class CallRecord:
     macs: int = 0
     values: tuple[int, ...] | None = None
     parts: bool = False
+    view: View | None = None
 
 
 @dataclass(slots=True)

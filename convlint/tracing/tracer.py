@@ -34,7 +34,7 @@ from convlint.tracing.tensors import (
 from convlint.tracing.trace import CALL as CALL
 from convlint.tracing.trace import CallRecord as CallRecord
 from convlint.tracing.trace import Trace as Trace
-from convlint.tracing.trace import plain
+from convlint.tracing.trace import View, plain
 
 _HERE = str(Path(__file__).parent)
 
@@ -49,7 +49,7 @@ class Recorder:
         self.depth = 0
         self._locator = locator
         self._nodes: dict[int, fx.Node] = {}
-        self._views: dict[tuple[Any, ...], fx.Node] = {}
+        self._views: dict[View, fx.Node] = {}
         self._keep: list[Any] = []
         self._twins: dict[int, torch.Tensor] = {}
         self._stack: list[str] = [""]
@@ -68,7 +68,7 @@ class Recorder:
         node = self.graph.placeholder(name)
         self._meta = self._meta or tensor.device.type == "meta"
         self._bind(node, tensor)
-        node.meta[CALL] = CallRecord((spec_of(tensor),), "", None)
+        node.meta[CALL] = CallRecord((spec_of(tensor),), "", None, view=View.of(tensor))
 
     def finish(self, result: Any) -> None:
         """Close the graph with the model's result."""
@@ -84,7 +84,7 @@ class Recorder:
         """Return the node that made ``tensor``; one that nothing made is a constant."""
         found = self._nodes.get(id(tensor))
         if found is None and id(tensor) not in self._owned:
-            found = self._views.get(_view_key(tensor))
+            found = self._views.get(View.of(tensor))
         if found is None:
             found = self._get_attr(tensor)
         return found
@@ -96,7 +96,9 @@ class Recorder:
             self.trace.constants[name] = tensor
         node = self.graph.create_node("get_attr", name)
         values = integers(self.known.get(tensor))
-        node.meta[CALL] = CallRecord((spec_of(tensor),), "", None, values=values)
+        node.meta[CALL] = CallRecord(
+            (spec_of(tensor),), "", None, values=values, view=View.of(tensor)
+        )
         self._bind(node, tensor)
         return node
 
@@ -104,7 +106,7 @@ class Recorder:
         self._nodes[id(tensor)] = node
         self._keep.append(tensor)
         if id(tensor) not in self._owned:
-            self._views[_view_key(tensor)] = node
+            self._views[View.of(tensor)] = node
 
     def on_device(self, value: Any) -> Any:
         """Return ``value`` with tensors of other devices replaced by meta twins."""
@@ -248,7 +250,8 @@ class Recorder:
         values = integers(self.known.get(outputs[0])) if len(outputs) == 1 else None
         specs = tuple(spec_of(tensor) for tensor in outputs)
         parts = bool(outputs) and not isinstance(result, torch.Tensor)
-        node.meta[CALL] = CallRecord(specs, module, called_at, macs, values, parts)
+        view = View.of(result) if isinstance(result, torch.Tensor) else None
+        node.meta[CALL] = CallRecord(specs, module, called_at, macs, values, parts, view)
         if isinstance(result, torch.Tensor):
             self._bind(node, result)
         else:
@@ -268,7 +271,8 @@ class Recorder:
                 part = self.graph.call_function(operator.getitem, (node, key))
                 specs = tuple(spec_of(tensor) for tensor in tensors_in(item))
                 inner = not isinstance(item, torch.Tensor)
-                part.meta[CALL] = CallRecord(specs, module, at, parts=inner)
+                view = None if inner else View.of(item)
+                part.meta[CALL] = CallRecord(specs, module, at, parts=inner, view=view)
                 self._bind_parts(part, item, module, at)
 
 
@@ -294,14 +298,6 @@ def _writes(func: Any, kwargs: dict[str, Any]) -> bool:
     name = func.__name__
     in_place = name.endswith("_") and not name.endswith("__")
     return in_place or name in _IN_PLACE_DUNDERS or bool(kwargs.get("inplace"))
-
-
-def _view_key(tensor: torch.Tensor) -> tuple[Any, ...]:
-    try:
-        storage = tensor.untyped_storage()._cdata
-    except (NotImplementedError, RuntimeError):
-        return ("id", id(tensor))
-    return (storage, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
 
 
 def _is_ours(error: BaseException) -> bool:

@@ -14,7 +14,16 @@ from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, Param, Ref, SourceSpan, TensorSpec
 from convlint.ir.validate import conv_output_shape
 from convlint.tracing import leaves, sources
-from convlint.tracing.lowering import aten, convs, functions, layers, moves, products, stored
+from convlint.tracing.lowering import (
+    aten,
+    convs,
+    functions,
+    layers,
+    moves,
+    products,
+    stored,
+    writes,
+)
 from convlint.tracing.lowering.call import Call, Handler, Lowered, record_of
 from convlint.tracing.tensors import spec_of, storage_key
 from convlint.tracing.tracer import Trace
@@ -52,9 +61,11 @@ class _Lowering:
     refs: dict[fx.Node, Ref] = field(default_factory=dict)
     parts: dict[fx.Node, tuple[str, int]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    memory: writes.Memory = field(init=False)
     folded: set[str] = field(default_factory=set)
 
     def run(self) -> ModelGraph:
+        self.memory = writes.Memory(self.trace.graph)
         for node in self.trace.graph.nodes:
             if node.op == "placeholder":
                 self._emit(node, Lowered(ir.Input(str(node.target)), ()), None)
@@ -95,7 +106,7 @@ class _Lowering:
             self.folded |= stored.chain_of(weight)
         self._emit(node, lowered, layer)
         if _is_in_place(node, layer) and call.tensors:
-            self.refs[call.tensors[0]] = self.refs[node]
+            self._written(call.tensors[0], node)
 
     def _handle(self, node: fx.Node, call: Call) -> Lowered:
         if not call.tensors:
@@ -134,12 +145,71 @@ class _Lowering:
         return True
 
     def _setitem(self, node: fx.Node, call: Call) -> None:
-        target = call.args[0]
-        spec = record_of(target).outputs[0]
+        target, spec = call.args[0], record_of(call.args[0]).outputs[0]
+        value = call.args[2] if isinstance(call.args[2], fx.Node) else None
+        region = writes.assigned_region(call)
+        if region is not None and value is not None:
+            size = region.stop - region.start
+            wanted = (*spec.shape[: region.axis], size, *spec.shape[region.axis + 1 :])
+            if record_of(value).outputs[0].shape == wanted:
+                self.refs[node] = self._replaced(node, target, region, self._ref(value))
+                self._written(target, node)
+                return
         inputs = tuple(dict.fromkeys(self._ref(n) for n in call.tensors))
-        made = self._node(node, ir.Opaque("setitem", False), inputs, (spec,), (), None)
-        self.nodes.append(made)
-        self.refs[target] = Ref(made.id)
+        self.nodes.append(self._node(node, ir.Opaque("setitem", False), inputs, (spec,), (), None))
+        self.refs[node] = Ref(node.name)
+        self._written(target, node)
+
+    def _written(self, target: fx.Node, by: fx.Node) -> None:
+        """Let ``target``, and what shares its memory, have the value that ``by`` made."""
+        self._ref(target)
+        self.refs[target] = self.refs[by]
+        view = writes.view_of(target)
+        if view is not None:
+            self.memory.written(target, writes.Write(view, self.refs[by], by))
+
+    def _replaced(self, by: fx.Node, target: fx.Node, region: writes.Region, value: Ref) -> Ref:
+        """Return ``target`` with a region replaced: what stays before and after it, joined."""
+        old, spec = self._ref(target), record_of(target).outputs[0]
+        joined: list[Ref] = []
+        name = f"{by.name}_{len(self.nodes)}"
+        for part, place in zip(writes.rest_of(region, spec.shape[region.axis]), "ab", strict=True):
+            if part is not None:
+                length = part.stop - part.start
+                shape = (*spec.shape[: part.axis], length, *spec.shape[part.axis + 1 :])
+                kept = TensorSpec(shape, spec.dtype)
+                joined.append(self._made(by, name + place, ir.Slice((part,)), (old,), kept))
+            if place == "a":
+                joined.append(value)
+        return self._made(by, name, ir.Concat(region.axis), tuple(joined), spec)
+
+    def _refresh(self, node: fx.Node) -> None:
+        """Bring the value of ``node`` up to what was written to its memory."""
+        for write in self.memory.pending(node):
+            view, spec = writes.view_of(node), record_of(node).outputs[0]
+            assert view is not None
+            name = f"{node.name}_{len(self.nodes)}"
+            inner, outer = writes.region_of(view, write.view), writes.region_of(write.view, view)
+            if view == write.view:
+                self.refs[node] = write.value
+            elif inner is not None:
+                self.refs[node] = self._replaced(write.by, node, inner, write.value)
+            elif outer is not None:
+                cut = ir.Slice((ir.SliceAxis(outer.axis, outer.start, outer.stop),))
+                self.refs[node] = self._made(write.by, name, cut, (write.value,), spec)
+            else:
+                inputs = (self.refs[node], write.value)
+                op = ir.Opaque("written", may_hold_macs=False)
+                self.refs[node] = self._made(write.by, name, op, inputs, spec)
+
+    def _made(
+        self, by: fx.Node, name: str, op: Any, inputs: tuple[Ref, ...], spec: TensorSpec
+    ) -> Ref:
+        record = record_of(by)
+        self.nodes.append(
+            Node(name, op, inputs, (spec,), module=record.module, called_at=record.called_at)
+        )
+        return Ref(name)
 
     def _part(self, node: fx.Node) -> bool:
         """Resolve ``result[i]`` of a call with several results to an output of that node."""
@@ -265,6 +335,7 @@ class _Lowering:
             made = Node(node.name, op, (), record.outputs, params=params)
             self.nodes.append(made)
             self.refs[node] = Ref(made.id)
+        self._refresh(node)
         return self.refs[node]
 
     # -- parameters -----------------------------------------------------------------
