@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import heapq
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from convlint.analysis import labels as lb
@@ -44,8 +45,8 @@ class Pair:
     islands: int
 
 
-def grouped_pairs(graph: ModelGraph) -> tuple[Pair, ...]:
-    """Return the pairs of grouped convs in execution order of the first.
+def grouped_pairs(graph: ModelGraph, starts: Collection[str] | None = None) -> tuple[Pair, ...]:
+    """Return the pairs of grouped convs in execution order of the first (one of ``starts``).
 
     A grouped conv (1 < groups < Cin) pairs with the next grouped ones, through depthwise
     convs; a depthwise one only with a depthwise one that follows in a plain chain without any
@@ -58,6 +59,7 @@ def grouped_pairs(graph: ModelGraph) -> tuple[Pair, ...]:
         pair
         for node in graph
         if isinstance(node.op, ir.Conv) and _is_learned(node, node.op)
+        if starts is None or node.id in starts
         for pair in _Walk(graph, node, node.op).pairs()
     )
 

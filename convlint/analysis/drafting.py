@@ -72,19 +72,68 @@ def channels(op: ir.Conv) -> str:
 
 def conv_code(op: ir.Conv) -> str:
     """Return the call that builds ``op``, arguments at their defaults left out."""
-    axes = len(op.kernel)
-    name = f"nn.Conv{'Transpose' if op.transposed else ''}{axes}d"
-    padding = tuple(before for before, _ in op.padding)
-    given = [
+    name = f"nn.Conv{'Transpose' if op.transposed else ''}{len(op.kernel)}d"
+    options = _options(op) + _given(
+        ("bias", str(op.bias), "True"), ("padding_mode", repr(op.padding_mode), repr("zeros"))
+    )
+    return f"{name}({op.in_channels}, {op.out_channels}, {short(op.kernel)}{options})"
+
+
+def is_functional(node: Node) -> bool:
+    """Tell a call of ``F.conv2d`` and its like, which no layer of the model stands for."""
+    return bool(node.function) and node.built_at is None
+
+
+def chain_code(node: Node, *ops: ir.Conv, between: str = "") -> str:
+    """Return the code of convs in a row that take the place of ``node``: layers, or calls.
+
+    ``between`` names the layer after each but the last, "ReLU".
+    """
+    if is_functional(node):
+        calls = map(_functional_code, ops)
+        joint = f"x = F.{between.lower()}(x)\n" if between else ""
+        return f"\n{joint}".join(calls) if len(ops) > 1 else next(calls).removeprefix("x = ")
+    if len(ops) == 1:
+        return conv_code(ops[0])
+    joint = f"nn.{between}(),\n    " if between else ""
+    lines = f",\n    {joint}".join(map(conv_code, ops))
+    return f"nn.Sequential(\n    {lines},\n)"
+
+
+def _functional_code(op: ir.Conv) -> str:
+    """Return ``x = F.conv2d(x, weight, …)`` with the shape that its weight has."""
+    name = f"F.conv{'_transpose' if op.transposed else ''}{len(op.kernel)}d"
+    sizes = (op.out_channels, op.in_channels // op.groups)
+    if op.transposed:
+        sizes = (op.in_channels, op.out_channels // op.groups)
+    bias = ", bias" if op.bias else ""
+    return f"x = {name}(x, weight{bias}{_options(op)})  # weight: {extent((*sizes, *op.kernel))}"
+
+
+def _options(op: ir.Conv) -> str:
+    return _given(
         ("stride", short(op.stride), "1"),
-        ("padding", short(padding), "0"),
+        ("padding", short([before for before, _ in op.padding]), "0"),
         ("dilation", short(op.dilation), "1"),
         ("groups", str(op.groups), "1"),
-        ("bias", str(op.bias), "True"),
-        ("padding_mode", repr(op.padding_mode), repr("zeros")),
-    ]
-    options = "".join(f", {key}={value}" for key, value, usual in given if value != usual)
-    return f"{name}({op.in_channels}, {op.out_channels}, {short(op.kernel)}{options})"
+    )
+
+
+def _given(*options: tuple[str, str, str]) -> str:
+    return "".join(f", {key}={value}" for key, value, usual in options if value != usual)
+
+
+def layer_key(node: Node) -> str:
+    """Return what two calls of one layer share: its module, or the weight it is called with."""
+    weight = next((param.name for param in node.params if param.role == "weight"), "")
+    return weight if is_functional(node) and weight else node.module or weight or node.id
+
+
+def counted(nodes: Sequence[Node], noun: str) -> str:
+    """Return "3 convs", "1 conv called 5 times", "2 convs called 6 times" for these calls."""
+    layers = len({layer_key(node) for node in nodes})
+    text = f"{layers} {noun}{'' if layers == 1 else 's'}"
+    return text if layers == len(nodes) else f"{text} called {len(nodes)} times"
 
 
 def short(values: Sequence[int]) -> str:

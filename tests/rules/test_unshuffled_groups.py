@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from convlint import edit
 from convlint.checking import ActiveRule, check_model
+from convlint.contract import Context
+from convlint.cost import count
 from convlint.ir import nodes as ir
 from convlint.tracing.inline import read_instance
 from tests.graphs import Builder
@@ -122,9 +125,10 @@ def test_mixture_convs_over_the_batch_are_silent():
 
         def forward(self, x):
             n, c, h, w = x.shape
+            share = x.mean((1, 2, 3)).reshape(n, 1, 1, 1, 1)
             x = x.reshape(1, n * c, h, w)
             for _ in range(2):
-                kernel = (self.weight * 2).reshape(n * 8, 8, 3, 3)
+                kernel = (self.weight * share).reshape(n * 8, 8, 3, 3)
                 x = torch.nn.functional.conv2d(x, kernel, padding=1, groups=n)
             return x.reshape(n, c, h, w)
 
@@ -134,9 +138,9 @@ def test_mixture_convs_over_the_batch_are_silent():
 def _tower(*groups, shuffle_at=()):
     b = Builder(1, 3, 16, 16)
     x = b.conv(b.x, 32, 1)
-    for place, count in enumerate(groups):
+    for place, number in enumerate(groups):
         x = b.shuffle(x, 4) if place in shuffle_at else x
-        x = b.relu(b.conv(x, 32, 3, groups=count, line=10 + place, module=f"g{place}"))
+        x = b.relu(b.conv(x, 32, 3, groups=number, line=10 + place, module=f"g{place}"))
     b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 32)), 10)
     return b.graph()
 
@@ -175,12 +179,100 @@ def test_the_shuffle_costs_no_macs_and_no_params():
     assert finding.saving.activation_bytes == -2 * 4 * 32 * 16 * 16
 
 
+def _pair(channels, first, second, *, shuffle=0):
+    b = Builder(1, 3, 16, 16)
+    x = b.conv(b.conv(b.x, channels, 1), channels, 3, groups=first, module="a", line=1)
+    x = b.shuffle(x, shuffle) if shuffle else x
+    x = b.conv(x, channels, 3, groups=second, module="b", line=2)
+    b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, channels)), 10)
+    return b.graph()
+
+
+def _context(graph):
+    return Context(graph, count(graph))
+
+
+@pytest.mark.parametrize(
+    ("channels", "first", "second", "shuffle"),
+    [
+        (64, 4, 4, 0),
+        (64, 4, 8, 0),
+        (64, 8, 4, 0),
+        (36, 6, 4, 0),
+        (96, 12, 6, 0),
+        (32, 4, 4, 2),
+        (32, 2, 4, 16),
+    ],
+)
+def test_the_shuffle_offered_connects_the_groups(channels, first, second, shuffle):
+    """Whatever the two numbers of groups, the edited graph is silent and the words say that g."""
+    graph, one = _pair(channels, first, second, shuffle=shuffle), rule("CL201")
+    (finding,) = findings(graph, "CL201")
+    (site,) = one.find(_context(graph), one.options())
+    (way,) = one.rewrite(_context(graph), site, one.options())
+    assert findings(edit.apply(graph, way.edit), "CL201") == ()
+    (added,) = [n.op.groups for n in way.edit.added if isinstance(n.op, ir.ChannelShuffle)]
+    assert f"nn.ChannelShuffle({added})" in finding.instead
+    assert "no single shuffle" not in finding.message
+
+
+@pytest.mark.parametrize(
+    ("channels", "first", "second", "shuffle"), [(64, 8, 16, 0), (64, 8, 16, 8), (24, 6, 12, 0)]
+)
+def test_where_no_shuffle_connects_ungrouping_is_named(channels, first, second, shuffle):
+    """Eight groups of 8 and sixteen of 4: no shuffle joins them, so a conv without groups does."""
+    graph = _pair(channels, first, second, shuffle=shuffle)
+    (finding,) = findings(graph, "CL201")
+    assert "no single shuffle connects them" in finding.message
+    assert f"(g={first}, then {second})" in finding.message
+    assert (
+        finding.instead
+        == f"nn.Conv2d({channels}, {channels}, 3, padding=1, bias=False)  # a without groups"
+    )
+    assert finding.saving.activation_bytes == finding.saving.macs == 0
+
+
+@pytest.mark.parametrize(
+    ("shuffle", "words"),
+    [(0, "no shuffle between:"), (8, "what lies between does not connect the groups:")],
+)
+def test_a_shuffle_that_does_not_connect_is_not_denied(shuffle, words):
+    """The message says no shuffle only where there is none."""
+    (finding,) = findings(_pair(64, 8, 16, shuffle=shuffle), "CL201")
+    assert f" and {words}" in finding.message
+
+
+def test_one_conv_called_twice_is_one_conv():
+    """A grouped module that runs on its own output is counted once."""
+    b = Builder(1, 3, 16, 16)
+    x = b.conv(b.x, 32, 1)
+    for _ in range(3):
+        x = b.conv(x, 32, 3, groups=4, module="body", line=7)
+    b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 32)), 10)
+    (finding,) = findings(b.graph(), "CL201")
+    assert finding.message.startswith("1 grouped conv called 3 times in a row")
+
+
+def test_a_functional_conv_is_shuffled_by_a_call():
+    """F.conv2d has no place for a layer: the words are calls as well."""
+
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Conv2d(3, 16, 3)
+            self.v = nn.Parameter(torch.zeros(16, 4, 3, 3))
+            self.w = nn.Parameter(torch.zeros(16, 4, 3, 3))
+
+        def forward(self, x):
+            x = nn.functional.conv2d(self.stem(x), self.v, groups=4)
+            return nn.functional.conv2d(x, self.w, groups=4)
+
+    (finding,) = _report(Functional(), 1, 3, 16, 16).findings
+    assert finding.instead.startswith("x = F.channel_shuffle(x, 4)  #")
+
+
 def test_made_rewrite_silences_the_rule():
     """With the shuffles in the graph the run is gone."""
-    from convlint import edit
-    from convlint.contract import Context
-    from convlint.cost import count
-
     graph, one = _tower(4, 4, 4), rule("CL201")
     context = Context(graph, count(graph))
     (site,) = one.find(context, one.options())

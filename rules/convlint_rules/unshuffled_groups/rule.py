@@ -23,7 +23,9 @@ Use instead
     self.shuffle = nn.ChannelShuffle(4)
     self.b = nn.Conv2d(64, 64, 3, padding=1, groups=4)
 
-Ungrouping is the other cure: groups cost speed on GPUs (ShuffleNetV2, guideline 2).
+The shuffle offered was tried on the traced model. Where no single one connects the groups (8,
+then 16, on 64 channels), the conv that costs least without groups is named instead. Ungrouping
+is a cure everywhere: groups cost speed on GPUs (ShuffleNetV2, guideline 2).
 
 Savings
 -------
@@ -53,16 +55,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
+from convlint_rules.unshuffled_groups import cures
 
 from convlint import contract
 from convlint.analysis import drafting
 from convlint.analysis.channel_flow import Flow, Pair, grouped_pairs
 from convlint.contract import Context, Refusal, Rewrite, Severity
-from convlint.edit import GraphEdit, merge, replace_node
-from convlint.ir import nodes as ir
+from convlint.edit import merge
 from convlint.ir.graph import ModelGraph
-from convlint.ir.nodes import Node, Ref
 
 
 class UnshuffledGroupsOptions(contract.Options, frozen=True):
@@ -128,31 +128,14 @@ def guard(_context: Context, site: Run, _options: UnshuffledGroupsOptions) -> Re
 
 
 def rewrite(context: Context, site: Run, _options: UnshuffledGroupsOptions) -> tuple[Rewrite, ...]:
-    """Return the shuffle before every second conv; for depthwise convs no shuffle helps."""
-    first = _conv(context, site.anchor)
-    if first.depthwise:
+    """Return the shuffles that connect; for depthwise convs no shuffle helps."""
+    if cures.conv_of(context.graph, site.anchor).depthwise:
         return ()
-    by_second = {pair.second: pair for pair in site.pairs}
-    edits = [_shuffle_before(context, pair) for pair in by_second.values()]
-    return (Rewrite(f"ChannelShuffle({first.groups}) between them", merge(edits)[0]),)
-
-
-def _shuffle_before(context: Context, pair: Pair) -> GraphEdit:
-    node, groups = context.graph[pair.second], _conv(context, pair.first).groups
-    source = node.inputs[0]
-    spec = context.graph.spec(source)
-    if spec.shape[1] % groups:
-        groups = _conv(context, pair.second).groups
-    shuffle = drafting.draft(node, "shuffle", ir.ChannelShuffle(groups), source, spec)
-    inputs = (Ref(shuffle.id), *node.inputs[1:])
-    again: Node = msgspec.structs.replace(node, id=f"{node.id}~shuffled", inputs=inputs)
-    return replace_node(node, (shuffle, again))
-
-
-def _conv(context: Context, node_id: str) -> ir.Conv:
-    op = context.graph[node_id].op
-    assert isinstance(op, ir.Conv), f"{node_id} is no convolution"
-    return op
+    found = [cure for cure in cures.cures(context.graph, site.pairs) if cure.groups]
+    if not found:
+        return ()
+    edits = [cures.shuffle_before(context.graph, cure.second, cure.groups) for cure in found]
+    return (Rewrite(f"ChannelShuffle({found[0].groups}) between them", merge(edits)[0]),)
 
 
 def advise(
@@ -160,23 +143,33 @@ def advise(
 ) -> contract.Advice:
     """Word the finding by its longest run."""
     site = max(sites, key=lambda site: len(site.nodes))
-    first = _conv(context, site.anchor)
-    groups = first.groups
+    first = cures.conv_of(context.graph, site.anchor)
+    nodes = [context.graph[key] for key in site.nodes]
     islands = min(pair.islands for pair in site.pairs)
     if first.depthwise:
         return contract.Advice(
-            message=f"{len(site.nodes)} depthwise convs in a row and no pointwise conv between: "
-            f"each of the {islands} channels stays alone",
+            message=f"{drafting.counted(nodes, 'depthwise conv')} in a row and no pointwise conv "
+            f"between: each of the {islands} channels stays alone",
             instead=f"nn.Conv2d({first.out_channels}, {first.out_channels}, 1)  # between them",
             risk="adds the MACs of a 1x1; or make one larger depthwise kernel of the two; retrain",
         )
+    found = cures.cures(context.graph, site.pairs)
+    none = "" if all(cure.groups for cure in found) else "; no single shuffle connects them"
     return contract.Advice(
-        message=f"{len(site.nodes)} grouped convs in a row (g={groups}) and no shuffle between: "
-        f"channels stay in {islands} isolated islands",
-        instead=f"nn.ChannelShuffle({groups})  # between them: 0 MACs, 0 parameters",
+        message=f"{drafting.counted(nodes, 'grouped conv')} in a row "
+        f"({_groups(context, site)}) and {cures.between(context.graph, site.pairs)}: "
+        f"channels stay in {islands} isolated islands{none}",
+        instead=cures.code(context, found),
         risk="not the same function, retrain: ShuffleNet (Table 3) gains 1.9 (g=3) to 5.2 (g=8) "
         "points by shuffling; ungrouping is the other cure, since groups cost speed on GPUs",
     )
+
+
+def _groups(context: Context, site: Run) -> str:
+    """Return "g=4", or "g=8, then 16" where they differ."""
+    groups = [cures.conv_of(context.graph, key).groups for key in site.nodes]
+    different = [str(g) for place, g in enumerate(groups) if not place or g != groups[place - 1]]
+    return f"g={', then '.join(different[:4])}{', …' if len(different) > 4 else ''}"
 
 
 RULE = contract.Rule(
