@@ -84,9 +84,9 @@ def last_layers(graph: ModelGraph) -> frozenset[str]:
 def prediction_convs(graph: ModelGraph) -> frozenset[str]:
     """Return the convolutions that produce the model's predictions.
 
-    Such a conv is a last layer with at most 4 channels, a last layer of one tap, or a last
-    layer with as many channels as a last layer of one tap (or a last linear) has: the
-    classes or anchors. A wide last conv is like any other.
+    Such a conv is a last layer with at most 4 channels (counted after a pixel shuffle, where
+    one follows), a last layer of one tap, or a last layer with as many channels as a last layer
+    of one tap (or a last linear) has: the classes or anchors. A wide last conv is like any other.
     """
     last = [graph[key] for key in last_layers(graph)]
     pointwise = {
@@ -97,5 +97,14 @@ def prediction_convs(graph: ModelGraph) -> frozenset[str]:
         node.id
         for node in last
         if isinstance(node.op, ir.Conv)
-        and (node.op.out_channels <= 4 or node.op.out_channels in classes)
+        and (_shown_channels(graph, node, node.op) <= 4 or node.op.out_channels in classes)
     )
+
+
+def _shown_channels(graph: ModelGraph, node: Node, op: ir.Conv) -> int:
+    """Return the channels of a conv, those left where pixel shuffles alone read it."""
+    after = layers_after(graph, node)
+    shuffles = [user for user in after if isinstance(user.op, ir.PixelShuffle)]
+    if not shuffles or len(shuffles) < len(after):
+        return op.out_channels
+    return max(user.output.shape[-1 - len(op.kernel)] for user in shuffles)

@@ -12,7 +12,7 @@ from convlint import edit as edits
 from convlint.analysis.folding import fold
 from convlint.checking.run import Proposal, RuleRun
 from convlint.checking.savings import Savings
-from convlint.contract import Alternative, Context, Finding, Related, Saving
+from convlint.contract import Advice, Alternative, Context, Finding, Related, Saving, Severity
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, SourceSpan
 
@@ -72,7 +72,7 @@ def _finding(
     return Finding(
         code=meta.code,
         name=meta.name,
-        severity=run.active.severity,
+        severity=_severity(run, context, advice),
         exact=meta.exact,
         message=advice.message,
         modules=modules,
@@ -86,6 +86,12 @@ def _finding(
         alternatives=_alternatives(group, savings),
         sites=len(sites),
     )
+
+
+def _severity(run: RuleRun, context: Context, advice: Advice) -> Severity:
+    """Return the severity of one finding; what the settings ask for stands."""
+    usual = run.active.rule.meta.severity_under(context.profile)
+    return advice.severity or usual if run.active.severity is usual else run.active.severity
 
 
 def _digest(*parts: str) -> str:

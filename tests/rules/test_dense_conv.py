@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
+from convlint.checking import ActiveRule, check_model
 from convlint.contract import Severity
 from convlint.ir import nodes as ir
+from convlint.tracing.inline import read_instance
+from convlint.wire import Reply
 from tests.graphs import Builder
 from tests.rules.runs import findings, reasons, report, rule
 
@@ -123,5 +128,57 @@ def test_a_module_called_often_is_one_finding_and_its_params_count_once():
     b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 32)), 10)
     (finding,) = findings(b.graph(), "CL301")
     assert (finding.sites, finding.modules) == (32, ("body",))
+    assert finding.message.startswith("1 dense conv called 32 times, 3x3 32->32 at 32x32, holds")
     assert finding.saving.params == 9 * 32 * 32 - 9 * 32 - 32 * 32
     assert finding.saving.macs == 32 * 1024 * (9 * 32 * 32 - 9 * 32 - 32 * 32)
+
+
+def test_convs_built_on_one_line_and_called_often_are_told_apart():
+    """Two modules called twice each are two convs called four times."""
+    b = Builder(1, 3, 32, 32)
+    x = b.conv(b.x, 32, 1)
+    for place in range(4):
+        x = b.relu(b.conv(x, 32, 3, module=f"body.{place % 2}", line=7))
+    b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 32)), 10)
+    (finding,) = findings(b.graph(), "CL301")
+    assert finding.message.startswith("2 dense convs called 4 times, the largest")
+
+
+def test_a_volume_is_advice_at_most():
+    """A dense 3x3x3 is an info under every profile, a 3x3 a warning on CPUs; settings stand."""
+    one = rule("CL301")
+    told = []
+    for axes, size in ((3, 16), (2, 56)):
+        graph = _net(size=size, axes=axes)
+        reply = Reply("net.py:Net", "complete", class_name="Net", graph=graph.document())
+        for severity in (Severity.WARNING, Severity.ERROR):
+            active = (ActiveRule(one, severity, one.options()),)
+            told += [f.severity for f in check_model(reply, active, profile="cpu").findings]
+    assert told == [Severity.INFO, Severity.ERROR, Severity.WARNING, Severity.ERROR]
+
+
+def test_a_functional_conv_is_told_as_calls():
+    """F.conv2d is replaced by calls, with the shapes their weights have."""
+
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Conv2d(3, 32, 3)
+            self.w = nn.ParameterList(nn.Parameter(torch.zeros(32, 32, 3, 3)) for _ in range(2))
+
+        def forward(self, x):
+            x = self.stem(x)
+            for w in self.w:
+                x = nn.functional.conv2d(x, w, stride=2, padding=1).relu()
+            return x.mean((2, 3))
+
+    reply = read_instance(
+        Functional(), (torch.zeros(1, 3, 224, 224, device="meta"),), {}, target="t"
+    )
+    one = rule("CL301")
+    (finding,) = check_model(reply, (ActiveRule(one, Severity.INFO, one.options()),)).findings
+    assert finding.message.startswith("2 dense convs, the largest")
+    assert finding.instead.splitlines() == [
+        "x = F.conv2d(x, weight, stride=2, padding=1, groups=32)  # weight: 32x1x3x3",
+        "x = F.conv2d(x, weight)  # weight: 32x32x1x1",
+    ]

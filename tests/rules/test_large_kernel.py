@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
+from convlint.checking import ActiveRule, check_model
 from convlint.ir import nodes as ir
+from convlint.tracing.inline import read_instance
 from tests.graphs import Builder
 from tests.rules.runs import findings, reasons, rule
 
@@ -108,3 +112,65 @@ def test_stem_seven_by_seven_stays_silent():
     x = b.relu(b.conv(b.x, 64, 7, stride=2))
     b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 64)), 10)
     assert findings(b.graph(), "CL101") == ()
+
+
+@pytest.mark.parametrize(("channels", "factor", "count"), [(9, 3, 0), (12, 2, 0), (128, 4, 1)])
+def test_the_output_conv_of_sub_pixel_super_resolution_predicts(channels, factor, count):
+    """A last conv that a pixel shuffle brings to 4 channels or fewer is left alone (ESPCN)."""
+    b = Builder(1, 3, 64, 64)
+    x = b.conv(b.relu(b.conv(b.x, 64, 1)), channels, 5)
+    b.add(ir.PixelShuffle(factor), [x], (1, channels // factor**2, 64 * factor, 64 * factor))
+    assert len(findings(b.graph(), "CL101")) == count
+    if not count:
+        assert "it is the prediction layer" in reasons(b.graph(), "CL101")
+
+
+def test_a_pixel_shuffle_beside_another_reader_says_nothing_of_the_output():
+    """Where the wide tensor is returned as well, the conv is like any other."""
+    b = Builder(1, 3, 64, 64)
+    x = b.conv(b.relu(b.conv(b.x, 64, 1)), 9, 5)
+    y = b.add(ir.PixelShuffle(3), [x], (1, 1, 192, 192))
+    assert len(findings(b.graph(x, y), "CL101")) == 1
+
+
+@pytest.mark.parametrize(
+    ("modules", "words"),
+    [
+        (("a", "a", "a"), "at 56x56, called 3 times (large from 5)"),
+        (("a", "b", "a"), "at 56x56, the largest of 2 called 3 times (large from 5)"),
+        (("a", "b", "c"), "at 56x56, the largest of 3 (large from 5)"),
+    ],
+)
+def test_calls_are_no_convs(modules, words):
+    """One module called three times is one conv, called three times."""
+    b = Builder(1, 3, 56, 56)
+    x = b.conv(b.x, 64, 1)
+    for module in modules:
+        x = b.relu(b.conv(x, 64, 5, module=module, line=7))
+    b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 64)), 10)
+    (finding,) = findings(b.graph(), "CL101")
+    assert words in finding.message
+
+
+def test_a_functional_conv_is_told_as_calls():
+    """F.conv2d is replaced by calls, not by layers."""
+
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Conv2d(3, 32, 3)
+            self.w = nn.Parameter(torch.zeros(32, 32, 5, 5))
+
+        def forward(self, x):
+            return nn.functional.conv2d(self.stem(x), self.w, padding=2).mean((2, 3))
+
+    reply = read_instance(Functional(), (torch.zeros(1, 3, 64, 64, device="meta"),), {}, target="t")
+    one = rule("CL101")
+    (finding,) = check_model(reply, (ActiveRule(one, one.meta.severity, one.options()),)).findings
+    assert finding.instead.splitlines() == [
+        "F.conv2d(x, weight, padding=2, dilation=2)  # weight: 32x32x3x3",
+        "# or, reading every position:",
+        "x = F.conv2d(x, weight, padding=1)  # weight: 32x32x3x3",
+        "x = F.relu(x)",
+        "x = F.conv2d(x, weight, padding=1)  # weight: 32x32x3x3",
+    ]

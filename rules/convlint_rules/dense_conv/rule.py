@@ -32,7 +32,8 @@ When not to apply
 Not the same function: retrain. MobileNetV1 (Table 4) went from 71.7 to 70.6 % top-1 as a
 whole net; DeepLabv3+ (Table 5) kept its mIoU with 33 to 41 % fewer multiply-adds in ASPP and
 decoder. Depthwise layers reach a small share of a GPU's peak, so early layers may get slower
-there (EfficientNetV2, Table 3): an info unless the profile is cpu, arm or mcu. Silent on
+there (EfficientNetV2, Table 3): an info unless the profile is cpu, arm or mcu; in 3-D nets an
+info everywhere. Silent on
 stems, prediction layers, grouped and transposed convs, convs that already stand beside a
 depthwise one, Fused-MBConv blocks and models under 5 MMACs.
 
@@ -91,12 +92,12 @@ def find(context: Context, _options: DenseConvOptions) -> Iterator[Dense]:
     if not context.cost.macs:
         return
     predictions = neighbours.prediction_convs(context.graph)
-    by_module: Counter[str] = Counter()
+    by_layer: Counter[str] = Counter()
     for node, _ in neighbours.convs(context.graph):
-        by_module[node.module] += context.cost.macs_of(node.id)
+        by_layer[drafting.layer_key(node)] += context.cost.macs_of(node.id)
     for node, op in neighbours.convs(context.graph):
         if min(op.kernel) >= 3 and not op.depthwise:
-            share = by_module[node.module] / context.cost.macs
+            share = by_layer[drafting.layer_key(node)] / context.cost.macs
             yield Dense(node.id, (node.id,), op, share, node.id in predictions)
 
 
@@ -182,21 +183,31 @@ def advise(
 ) -> contract.Advice:
     """Word the finding by its largest conv."""
     site = max(sites, key=lambda site: context.cost.macs_of(site.anchor))
-    op, size = site.op, drafting.extent(context.graph[site.anchor].output.shape[2:])
+    op, node = site.op, context.graph[site.anchor]
     kernel = drafting.extent(op.kernel)
     macs = sum(context.cost.macs_of(site.anchor) for site in sites) / context.cost.macs
     less = op.taps * op.out_channels / (op.taps + op.out_channels)
-    layer = f"dense {kernel} {drafting.channels(op)} at {size} holds"
-    if len(sites) > 1:
-        layer = f"{len(sites)} dense convs, the largest {kernel} {drafting.channels(op)} at {size}, hold"
     depthwise, pointwise = _halves(op)
     return contract.Advice(
-        message=f"{layer} {macs:.1%} of the MACs (told from {options.min_share:.0%}); depthwise "
+        message=f"{_layers(context, sites, site)} {macs:.1%} of the MACs (told from "
+        f"{options.min_share:.0%}); depthwise "
         f"{kernel} + {drafting.extent(pointwise.kernel)} needs {less:.1f}x fewer",
-        instead=f"nn.Sequential(\n    {drafting.conv_code(depthwise)},\n"
-        f"    {drafting.conv_code(pointwise)},\n)",
+        instead=drafting.chain_code(node, depthwise, pointwise),
         risk=RISK,
+        severity=Severity.INFO if all(len(site.op.kernel) > 2 for site in sites) else None,
     )
+
+
+def _layers(context: Context, sites: tuple[Dense, ...], largest: Dense) -> str:
+    op, size = largest.op, drafting.extent(context.graph[largest.anchor].output.shape[2:])
+    layer = f"{drafting.extent(op.kernel)} {drafting.channels(op)} at {size}"
+    nodes = [context.graph[site.anchor] for site in sites]
+    convs = drafting.counted(nodes, "dense conv")
+    if len(sites) == 1:
+        return f"dense {layer} holds"
+    if convs.startswith("1 "):
+        return f"{convs}, {layer}, holds"
+    return f"{convs}, the largest {layer}, hold"
 
 
 RISK = (

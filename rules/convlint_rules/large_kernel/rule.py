@@ -36,8 +36,8 @@ Not the same function: retrain. The dilated kernel reads 9 of the k^2 positions 
 no published like-for-like swap was found, so its accuracy is unknown; for the stack
 Inception-v3 (3.1) names no loss and asks to keep a ReLU between. Silent on stems with few
 channels (three 3x3 cost more than a 7x7 on RGB), depthwise and grouped kernels, patchify
-(kernel <= stride), 1xk with kx1, already dilated or transposed ones, the prediction layer, and
-kernels over half the map. An even kernel has no odd dilated twin: words only, no saving.
+(kernel <= stride), 1xk with kx1, already dilated or transposed ones, the prediction layer (also
+one that a pixel shuffle brings to 4 channels or fewer, ESPCN), and kernels over half the map. An even kernel has no odd dilated twin: words only, no saving.
 
 Options
 -------
@@ -180,22 +180,28 @@ def advise(
         covers = f"{field}, the next odd field (no saving is claimed for it)"
     message = (
         f"dense {drafting.extent(op.kernel)} {drafting.channels(op)} at "
-        f"{drafting.extent(site.map)}{_among(sites)} (large from {options.min_kernel}): "
+        f"{drafting.extent(site.map)}{_among(context, sites)} (large from {options.min_kernel}): "
         f"{drafting.extent(new.kernel)} with dilation {drafting.short(new.dilation)} covers {covers}"
     )
-    instead = drafting.conv_code(new)
-    stack = _stack(context, context.graph[site.anchor], site, options)
+    node = context.graph[site.anchor]
+    instead = drafting.chain_code(node, new)
+    stack = _stack(context, node, site, options)
     if stack is not None:
         message += (
             f"; {_stack_label(stack.convs)} cover it densely with {1 - stack.share:.0%} fewer"
         )
-        lines = ",\n    nn.ReLU(),\n    ".join(map(drafting.conv_code, stack.convs))
-        instead += f"\n# or, reading every position:\nnn.Sequential(\n    {lines},\n)"
+        code = drafting.chain_code(node, *stack.convs, between="ReLU")
+        instead += f"\n# or, reading every position:\n{code}"
     return contract.Advice(message, instead, RISK)
 
 
-def _among(sites: tuple[Large, ...]) -> str:
-    return f", the largest of {len(sites)}" if len(sites) > 1 else ""
+def _among(context: Context, sites: tuple[Large, ...]) -> str:
+    if len(sites) == 1:
+        return ""
+    convs = drafting.counted([context.graph[site.anchor] for site in sites], "conv")
+    if convs.startswith("1 "):
+        return f", {convs.removeprefix('1 conv ')}"
+    return f", the largest of {convs.replace(' convs', '', 1)}"
 
 
 RISK = (
