@@ -6,7 +6,7 @@ targets -> Requests -> Replies -> ModelReports -> Outcomes that count -> RunRepo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import convlint
 from convlint import checking, discover, frames, gate, plugins, wire
@@ -37,10 +37,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run: the report, and what became of each model, failures included."""
+    """A finished run: the report, and what became of each model, failures included.
+
+    ``interrupted`` is true where Ctrl-C ended it: the report holds the models read until then.
+    """
 
     report: RunReport
     outcomes: tuple[gate.Outcome, ...]
+    interrupted: bool = False
 
 
 Listener = Callable[[wire.Reply], None]
@@ -59,12 +63,17 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
         rules = plugins.load_rules()
         active = gate.active_rules(rules, settings)
         found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
-        outcomes = [
-            _check(asked, reply, active, settings, listen) for asked, reply in _answers(found, box)
-        ]
+        outcomes: list[gate.Outcome] = []
+        interrupted = False
+        try:
+            for asked, reply in _answers(found, box):
+                outcomes.append(_check(asked, reply, active, settings, listen))
+        except KeyboardInterrupt:
+            interrupted = True
     settled = gate.settle(outcomes, strict=job.strict, hook=job.hook)
     codes = frozenset(one.rule.meta.code for one in active)
-    return _report(gate.suppress(settled, rules, codes), active, job, settings)
+    run = _report(gate.suppress(settled, rules, codes), active, job, settings)
+    return replace(run, interrupted=interrupted)
 
 
 def _locate(job: Job, settings: Settings) -> tuple[discover.Target, ...]:

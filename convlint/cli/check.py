@@ -81,6 +81,8 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
         teller.written(path)
     if run.outcomes or not (job.hook and shown.format.name == DEFAULT_FORMAT):
         output.stdout(shown.format.render(run.report, teller.view()))
+    if run.interrupted:
+        raise KeyboardInterrupt
     return run.report.summary.exit_code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import msgspec
 
@@ -14,6 +15,7 @@ from convlint.wire import Diagnostic, Failure, Reply, Request
 
 OK, FINDINGS, NOT_DONE = 0, 1, 2
 UNREAD = "CL902"
+_UNREAD = ("CL901", UNREAD, "CL905")
 _LOST = ("exited", "crashed", "timeout", "memory", "no-torch", "internal-error")
 
 
@@ -36,7 +38,7 @@ def settle(
     What was skipped is left out; where a target led to nothing else, that is its failure. In a ``hook``, models that need arguments are left out as well.
     A failure is a note where its own file has another model that could be checked, or where it
     only needs arguments and the target led to others; never where the process was lost, and
-    never if ``strict``.
+    never if ``strict``, which also makes errors of operations that are not counted.
     """
     checked = {place for outcome in outcomes if outcome.checked for place in _places(outcome)}
     kept: list[Outcome] = []
@@ -44,7 +46,8 @@ def settle(
         if outcome.report.status == "skipped" or (hook and _needs_arguments(outcome)):
             continue
         beside = not outcome.checked and not strict and _stands_beside(outcome, checked)
-        kept.append(_as_note(outcome) if beside else outcome)
+        outcome = _with_severity(outcome, "info", note=True) if beside else outcome
+        kept.append(_strictly(outcome) if strict else outcome)
     told = {outcome.asked for outcome in kept}
     skipped = [] if hook else [outcome for outcome in outcomes if outcome.asked not in told]
     skipped.sort(key=_is_no_module)
@@ -106,13 +109,21 @@ def _needs_arguments(outcome: Outcome) -> bool:
     return outcome.failure is not None and outcome.failure.kind == "needs-arguments"
 
 
-def _as_note(outcome: Outcome) -> Outcome:
+def _strictly(outcome: Outcome) -> Outcome:
+    """Return the outcome; where the model was read in part, what is missing is an error."""
+    return _with_severity(outcome, "error") if outcome.report.status == "partial" else outcome
+
+
+def _with_severity(
+    outcome: Outcome, severity: Literal["error", "info"], *, note: bool = False
+) -> Outcome:
+    """Return the outcome with the words about what could not be read at this severity."""
     diagnostics = tuple(
-        msgspec.structs.replace(diagnostic, severity="info")
-        for diagnostic in outcome.report.diagnostics
+        msgspec.structs.replace(word, severity=severity) if word.code in _UNREAD else word
+        for word in outcome.report.diagnostics
     )
     report = msgspec.structs.replace(outcome.report, diagnostics=diagnostics)
-    return replace(outcome, report=report, note=True)
+    return replace(outcome, report=report, note=note or outcome.note)
 
 
 def _is_no_module(outcome: Outcome) -> bool:

@@ -183,3 +183,76 @@ def test_a_reader_that_leaves_is_no_error(project: Path) -> None:
     with os.fdopen(write, "w") as stdout:
         done = subprocess.run(command.split(), stdout=stdout, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+CUSTOM = """\
+import torch
+from torch import nn
+
+
+@torch.library.custom_op("convlint_test::fancy", mutates_args=())
+def fancy(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+
+@fancy.register_fake
+def _(x):
+    return torch.empty_like(x)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        return torch.ops.convlint_test.fancy(self.conv(x))
+"""
+
+
+def test_an_operation_nobody_can_count_is_named_and_strict_makes_it_two(
+    run: Run, project: Path
+) -> None:
+    """A custom operator is a warning with its line; --strict does not pass it."""
+    (project / "custom.py").write_text(CUSTOM)
+    result = run("custom.py", "--format", "json")
+    (model,) = json.loads(result.out)["models"]
+    assert (result.code, model["status"]) == (0, "partial")
+    (word,) = [w for w in model["diagnostics"] if w["code"] == "CL905"]
+    assert "fancy" in word["message"] and word["location"]["line"] == 21
+    assert run("custom.py", "--strict").code == 2
+
+
+def test_ctrl_c_reports_what_was_read_and_leaves_nobody_behind(project: Path) -> None:
+    """SIGINT: the report so far, exit 130, and no child a second later."""
+    (project / "slow.py").write_text(
+        CUSTOM.replace("return torch.ops", "import time; time.sleep(60)\n        return torch.ops")
+    )
+    command = [sys.executable, "-m", "convlint", "net.py", "slow.py", "--jobs", "2", "-v"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=project, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stderr is not None and process.stdout is not None
+        while "net.py:Net" not in process.stderr.readline():
+            assert process.poll() is None
+        children = _descendants(process.pid)
+        assert children
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        out = process.stdout.read()
+        assert process.wait(timeout=10) == 130
+        assert time.monotonic() - started < 5
+    assert "CL101" in out
+    time.sleep(1)
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+
+
+def _descendants(pid: int) -> list[int]:
+    done = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    parents = dict(tuple(map(int, line.split())) for line in done.stdout.splitlines())
+    found, waiting = [], [pid]
+    while waiting:
+        above = waiting.pop()
+        below = [child for child, parent in parents.items() if parent == above]
+        found += below
+        waiting += below
+    return found
