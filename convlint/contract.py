@@ -60,9 +60,14 @@ class Site(Protocol):
     """
 
     @property
-    def anchor(self) -> str: ...
+    def anchor(self) -> str:
+        """The id of the node that the finding points at."""
+        ...
+
     @property
-    def nodes(self) -> tuple[str, ...]: ...
+    def nodes(self) -> tuple[str, ...]:
+        """The ids of all nodes of the place."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

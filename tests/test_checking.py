@@ -93,9 +93,7 @@ def test_one_finding_per_constructor_line_lists_its_modules():
     assert finding.module_groups == ("body.*.conv x8",)
     assert (finding.sites, finding.message) == (8, "8 places")
     assert (finding.location.path, finding.location.line) == ("model.py", 10)
-    assert [(r.path, r.line, r.message) for r in finding.related] == [
-        ("model.py", 20, "called at")
-    ]
+    assert [(r.path, r.line, r.message) for r in finding.related] == [("model.py", 20, "called at")]
 
 
 def test_without_lines_findings_group_by_module():

@@ -127,7 +127,9 @@ class Sandbox:
 
     def _job(self, index: int, request: wire.Request) -> dict[str, Any]:
         self._file(index, "request").write_bytes(wire.encode(request))
-        names = {key: str(self._file(index, key)) for key in ("request", "reply", "output", "fault")}
+        names = {
+            key: str(self._file(index, key)) for key in ("request", "reply", "output", "fault")
+        }
         return {
             "index": index,
             **names,

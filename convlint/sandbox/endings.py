@@ -40,7 +40,9 @@ def abnormal(request: Request, event: dict[str, Any], fault: str, timeout: float
     location, sources = _last_line(request, fault)
     if event["timeout"]:
         what = f"still running after {timeout:g} s; the process was ended"
-        failure = Failure("timeout", what, "raise the limit with --timeout SECONDS", location, fault)
+        failure = Failure(
+            "timeout", what, "raise the limit with --timeout SECONDS", location, fault
+        )
     elif code < 0:
         what = f"the process died of {_signal_name(-code)} while it read the model"
         failure = Failure("crashed", what, "run the file in Python to see why", location, fault)

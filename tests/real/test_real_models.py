@@ -80,9 +80,7 @@ def test_findings_and_totals_are_the_checked_ones(told: list[str]) -> None:
 
 def test_resnet50_costs_what_torchvision_publishes(told: list[str]) -> None:
     """4,089,184,256 MACs and 25,557,032 params, exactly."""
-    assert (
-        "torchvision.models:resnet50 at 1x3x224x224: 4089184256 MACs, 25557032 params" in told
-    )
+    assert "torchvision.models:resnet50 at 1x3x224x224: 4089184256 MACs, 25557032 params" in told
 
 
 @pytest.mark.parametrize(

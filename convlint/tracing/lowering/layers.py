@@ -52,7 +52,8 @@ def norm(call: Call) -> Lowered:
     computed = tuple(node for node in call.tensors[1:] if node.op != "get_attr")
     affine = len(call.tensors) > 1
     if call.name == "batch_norm":
-        op = ir.Norm("batch", affine=call.arg(3, "weight") is not None)
+        fixed = call.arg(1, "running_mean") is not None and not call.arg(5, "training")
+        op = ir.Norm("batch", affine=call.arg(3, "weight") is not None, running_stats=fixed)
     elif call.name == "instance_norm":
         op = ir.Norm("instance", affine=call.arg(3, "weight") is not None)
     elif call.name == "group_norm":
