@@ -135,7 +135,8 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     stubs.install()
     weights.skip_downloads()
-    return int(any([sweep(zoo, options.match, options.limit) for zoo in options.zoos]))
+    failed = [sweep(zoo, options.match, options.limit) for zoo in options.zoos]
+    return int(any(failed))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "ahnet_3d": ("AHNet", {"spatial_dims": 3}),
     "attention_unet_3d": ("AttentionUnet", {"spatial_dims": 3, "in_channels": 1, "out_channels": 2, **_UNET}),
     "attention_unet_2d": ("AttentionUnet", {"spatial_dims": 2, "in_channels": 1, "out_channels": 2, **_UNET}),
-    "autoencoder_2d": ("AutoEncoder", {"spatial_dims": 2, "in_channels": 1, "out_channels": 1, **_UNET}),
+    "autoencoder_2d": ("AutoEncoder", {"spatial_dims": 2, "in_channels": 1, "out_channels": 1, "channels": (16, 32), "strides": (2, 2)}),
     "autoencoder_kl_2d": ("AutoencoderKL", {"spatial_dims": 2, "channels": (32, 64), "num_res_blocks": (1, 1), "attention_levels": (False, True)}),
     "basic_unet_3d": ("BasicUNet", {}),
     "basic_unet_2d": ("BasicUNet", {"spatial_dims": 2}),
@@ -75,7 +75,7 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "fully_connected": ("FullyConnectedNet", {"in_channels": 16, "out_channels": 4, "hidden_channels": (8, 8)}),
     "diffusion_unet_2d": ("DiffusionModelUNet", {"spatial_dims": 2, "in_channels": 1, "out_channels": 1, **_DIFFUSION}),
     "controlnet_2d": ("ControlNet", {"spatial_dims": 2, "in_channels": 1, **_DIFFUSION}),
-    "spade_net_2d": ("SPADENet", {"spatial_dims": 2, "in_channels": 1, "out_channels": 1, "label_nc": 3, "input_shape": (64, 64), "channels": (16, 32)}),
+    "spade_net_2d": ("SPADENet", {"spatial_dims": 2, "in_channels": 1, "out_channels": 1, "label_nc": 3, "input_shape": [64, 64], "channels": [16, 32], "is_vae": False}),
     "spade_autoencoder_kl_2d": ("SPADEAutoencoderKL", {"spatial_dims": 2, "label_nc": 3, "channels": (32, 64), "num_res_blocks": (1, 1), "attention_levels": (False, False)}),
     "voxel_morph": ("VoxelMorph", {}),
     "global_net": ("GlobalNet", {"image_size": (32, 32, 32), "spatial_dims": 3, "in_channels": 2, "num_channel_initial": 8, "depth": 2}),
@@ -102,12 +102,12 @@ _INPUTS: dict[str, Callable[[str], Given]] = {
     "mil_model": _tensors((1, 4, 3, 64, 64)),
     "diffusion_unet_2d": _with_steps,
     "controlnet_2d": _control,
-    "spade_net_2d": _tensors((1, 3, 64, 64), (1, 1, 64, 64)),
+    "spade_net_2d": _tensors((1, 3, 64, 64)),
     "spade_autoencoder_kl_2d": _tensors((1, 1, 64, 64), (1, 3, 64, 64)),
     "voxel_morph": _tensors((1, 1, 64, 64, 64), (1, 1, 64, 64, 64)),
     "generator": _tensors((1, 16)),
     "fully_connected": _tensors((1, 16)),
-    "hovernet": _tensors((1, 3, 270, 270)),
+    "hovernet": _tensors((1, 3, 256, 256)),
 }
 
 

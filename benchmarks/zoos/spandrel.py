@@ -28,6 +28,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "Swin2SR": {"window_size": 8},
     "SwinIR": {"window_size": 8},
     "MMRealSR": {"num_in_ch": 3, "num_out_ch": 3},
+    "LaMa": {"in_nc": 4},
     "SAFMN": {"dim": 36},
     "SAFMNBCIE": {"dim": 36},
     "SPAN": {"num_in_ch": 3, "num_out_ch": 3},

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from convlint.tracing.tensors import every_module, spec_of, tensors_in
-from convlint.wire import InputSpec, Request
+from convlint.wire import InputSpec, Origin, Request
 
 _SIDES_2D = (
     224, 32, 28, 64, 256, 512, 128, 96, 299, 384, 160, 192, 48, 16, 227, 300, 320, 331, 336, 416,
@@ -23,6 +23,7 @@ _VOLUMES_3D = (
     (128, 128, 128), (16, 16, 16), (8, 32, 32), (16, 224, 224), (32, 224, 224),
 )  # fmt: skip
 
+_SIZES = ("in_size", "input_size", "img_size", "image_size")
 _STEPS = frozenset(["t", "time", "timestep", "timesteps", "time_step", "time_steps", "noise_level"])
 
 Inputs = tuple[InputSpec, ...]
@@ -58,6 +59,21 @@ def _shown_by_model(model: nn.Module) -> Iterator[Inputs]:
         size = config.get("input_size") if isinstance(config, dict) else None
         if isinstance(size, (list, tuple)) and all(isinstance(n, int) for n in size):
             yield (InputSpec((1, *size), _float_of(model), None, "example"),)
+    yield from _shown_by_size(model)
+
+
+def _shown_by_size(model: nn.Module) -> Iterator[Inputs]:
+    """Yield the size that the model keeps in an attribute, with the first layer's channels."""
+    widths = dict(_first_layers(model))
+    for attribute in _SIZES:
+        size = getattr(model, attribute, None)
+        size = (size, size) if isinstance(size, int) and "2" in widths else size
+        if not isinstance(size, (list, tuple)) or str(len(size)) not in widths:
+            continue
+        if all(isinstance(n, int) and n > 1 for n in size):
+            shape = (1, widths[str(len(size))], *size)
+            names = _required_inputs(model)
+            yield tuple(_named_like(name, shape, _float_of(model), "example") for name in names)
 
 
 def _inferred(model: nn.Module) -> Iterator[Inputs]:
@@ -66,14 +82,16 @@ def _inferred(model: nn.Module) -> Iterator[Inputs]:
         yield tuple(_named_like(name, shape, dtype) for name in names)
 
 
-def _named_like(name: str, shape: tuple[int, ...], dtype: str) -> InputSpec:
+def _named_like(
+    name: str, shape: tuple[int, ...], dtype: str, origin: Origin = "inferred"
+) -> InputSpec:
     """Return the spec of an argument: a mask has one channel, a time step is one number."""
     lower = name.lower()
     if "mask" in lower and len(shape) > 2:
-        return InputSpec((shape[0], 1, *shape[2:]), dtype, None, "inferred")
+        return InputSpec((shape[0], 1, *shape[2:]), dtype, None, origin)
     if lower in _STEPS:
-        return InputSpec(shape[:1], "int64", None, "inferred")
-    return InputSpec(shape, dtype, None, "inferred")
+        return InputSpec(shape[:1], "int64", None, origin)
+    return InputSpec(shape, dtype, None, origin)
 
 
 def names_of(model: nn.Module) -> list[str]:

@@ -508,6 +508,26 @@ def test_shapes_are_found_without_an_input(name: str) -> None:
     assert reply.inputs and all(spec.origin == "inferred" for spec in reply.inputs)
 
 
+ASSERTIONS = """
+def forward(self, x):
+    assert not torch.isnan(x).any()
+    assert (x == x).all(), "the same"
+    assert torch.equal(x, x) and torch.allclose(x, x)
+    return self.a(x)
+"""
+
+
+def test_assertions_about_values_do_not_need_them() -> None:
+    """An assert is taken at its word: the run stays on meta, and no diagnostic is needed."""
+    space: dict[str, Any] = {"torch": torch}
+    exec(ASSERTIONS, space)  # pytest rewrites the asserts of its own files
+    kind = type("Asserting", (Net,), {"forward": space["forward"]})
+    reply = read_instance(kind(), (torch.rand(X),), {}, target="asserting")
+    assert (reply.status, reply.diagnostics) == ("complete", ())
+    _, reply = read_style("values needed")
+    assert [d.severity for d in reply.diagnostics] == ["info"]
+
+
 def state_of(module: nn.Module) -> dict[str, Any]:
     found = {k: v for k, v in vars(module).items() if not k.startswith("_")}
     return {**found, **dict(module._buffers), **dict(module._parameters)}

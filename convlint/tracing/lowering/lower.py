@@ -172,7 +172,7 @@ class _Lowering:
         """Return ``target`` with a region replaced: what stays before and after it, joined."""
         old, spec = self._ref(target), record_of(target).outputs[0]
         joined: list[Ref] = []
-        name = f"{by.name}_{len(self.nodes)}"
+        name = f"{by.name}__w{len(self.nodes)}"
         for part, place in zip(writes.rest_of(region, spec.shape[region.axis]), "ab", strict=True):
             if part is not None:
                 length = part.stop - part.start
@@ -188,7 +188,7 @@ class _Lowering:
         for write in self.memory.pending(node):
             view, spec = writes.view_of(node), record_of(node).outputs[0]
             assert view is not None
-            name = f"{node.name}_{len(self.nodes)}"
+            name = f"{node.name}__w{len(self.nodes)}"
             inner, outer = writes.region_of(view, write.view), writes.region_of(write.view, view)
             if view == write.view:
                 self.refs[node] = write.value

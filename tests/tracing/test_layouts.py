@@ -1,0 +1,153 @@
+"""How projects lie on disk: what a file imports and reads is found where Python would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from convlint import discover
+from convlint.sandbox import Limits, Sandbox
+from convlint.wire import Reply, Request
+
+BLOCK = "from torch import nn\n\n\ndef block(i, o):\n    return nn.Conv2d(i, o, 3, padding=1)\n"
+NET = """\
+import torch
+from torch import nn
+{imports}
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {body}
+
+    def forward(self, x):
+        return self.conv(x)
+"""
+PROJECT = '[project]\nname = "p"\nversion = "0"\n'
+
+
+def net(imports: str, body: str = "self.conv = block(3, 8)") -> str:
+    return NET.format(imports=imports, body=body)
+
+
+LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
+    "relative import": (
+        {
+            "nets/__init__.py": "",
+            "nets/blocks.py": BLOCK,
+            "nets/m.py": net("from .blocks import block"),
+        },
+        "nets/m.py",
+    ),
+    "two packages up": (
+        {
+            "nets/__init__.py": "",
+            "nets/blocks.py": BLOCK,
+            "nets/seg/__init__.py": "",
+            "nets/seg/m.py": net("from ..blocks import block"),
+        },
+        "nets/seg/m.py",
+    ),
+    "src layout": (
+        {
+            "src/p/__init__.py": "",
+            "src/p/blocks.py": BLOCK,
+            "src/p/m.py": net("from p.blocks import block"),
+        },
+        "src/p/m.py",
+    ),
+    "namespace package": (
+        {"nets/blocks.py": BLOCK, "nets/m.py": net("from nets.blocks import block")},
+        "nets/m.py",
+    ),
+    "root on the path": (
+        {"common/blocks.py": BLOCK, "train/m.py": net("from common.blocks import block")},
+        "train/m.py",
+    ),
+    "beside the file": (
+        {"deep/blocks.py": BLOCK, "deep/m.py": net("from blocks import block")},
+        "deep/m.py",
+    ),
+    "hyphens in the name": (
+        {"blocks.py": BLOCK, "my-net v2.py": net("from blocks import block")},
+        "my-net v2.py",
+    ),
+    "name of a standard module": (
+        {"blocks.py": BLOCK, "types.py": net("from blocks import block")},
+        "types.py",
+    ),
+    "exported notebook": (
+        {
+            "book.py": "# coding: utf-8\n# In[1]:\n\n"
+            + net("", "self.conv = nn.Conv2d(3, 8, 3)")
+            + "\n\n# In[2]:\nprint(Net())\n"
+        },
+        "book.py",
+    ),
+    "config beside the file": (
+        {
+            "nets/net.json": '{"width": 8}',
+            "nets/m.py": net(
+                "import json\nfrom pathlib import Path",
+                "width = json.loads((Path(__file__).parent / 'net.json').read_text())['width']\n"
+                "        self.conv = nn.Conv2d(3, width, 3)",
+            ),
+        },
+        "nets/m.py",
+    ),
+    "weights read in the constructor": (
+        {
+            "m.py": net(
+                "",
+                "self.conv = nn.Conv2d(3, 8, 3)\n"
+                "        url = 'https://example.org/w.pth'\n"
+                "        self.conv.load_state_dict(torch.hub.load_state_dict_from_url(url))",
+            )
+        },
+        "m.py",
+    ),
+    "main block": (
+        {
+            "m.py": net("import sys", "self.conv = nn.Conv2d(3, 8, 3)")
+            + "\n\nif __name__ == '__main__':\n    sys.exit('not here')\n"
+        },
+        "m.py",
+    ),
+}
+
+
+def read_layout(folder: Path, files: dict[str, str], target: str) -> list[Reply]:
+    for name, text in {"pyproject.toml": PROJECT, **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    targets = discover.locate([str(folder / target)], discover.Filter(()))
+    found = discover.read(targets, (), ())
+    requests = [one.what for one in found if isinstance(one.what, Request)]
+    with Sandbox(limits=Limits()) as box:
+        return [reply for reply in box.run(requests) if reply.status != "skipped"]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_model_of_this_layout_is_read(name: str, tmp_path: Path) -> None:
+    """One model, read whole, with nothing told but the file."""
+    files, target = LAYOUTS[name]
+    replies = read_layout(tmp_path, files, target)
+    assert [(reply.status, reply.failure) for reply in replies] == [("complete", None)]
+    assert replies[0].class_name == "Net"
+
+
+def test_a_socket_is_refused_with_advice(tmp_path: Path) -> None:
+    """A constructor that downloads by itself fails at once and says what to pass."""
+    body = (
+        "import urllib.request\n"
+        "        urllib.request.urlopen('http://192.0.2.1/w.pth', timeout=60)\n"
+        "        self.conv = nn.Conv2d(3, 8, 3)"
+    )
+    replies = read_layout(tmp_path, {"m.py": net("", body)}, "m.py")
+    failure = replies[0].failure
+    assert failure is not None and failure.kind == "build-error"
+    assert "weights=None" in failure.fix
+    assert failure.location is not None and failure.location.path == "m.py"
