@@ -64,4 +64,11 @@ def _norm(op: ir.Norm, elements: int) -> Said:
     return Said(ops * elements, f"{op.type} norm: {ops} a value")
 
 
-PEER = Peer("fvcore", "0.1.5", "flops (1 a MAC)", 1, count)
+PEER = Peer(
+    "fvcore",
+    "0.1.5",
+    "flops (1 a MAC)",
+    1,
+    count,
+    notes=("what is computed from weights alone (weight standardisation) is not in the graph",),
+)
