@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 _MEASURED = frozenset(
     [
         "addbmm",
@@ -39,3 +41,30 @@ def call(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> tuple[i
     with FlopCounterMode(display=False) as counter:
         result = func(*args, **kwargs)
     return counter.get_total_flops() // 2, result
+
+
+def without_values(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """Return an empty meta result of a call that checks values; None where no shape is known."""
+    if func.__name__ != "istft":
+        return None
+    return _istft(*args, **kwargs)
+
+
+def _istft(
+    input: torch.Tensor,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Any = None,
+    center: bool = True,
+    *rest: Any,
+    length: int | None = None,
+    **options: Any,
+) -> torch.Tensor:
+    """The shape of ``torch.istft``, which asks whether its windows overlap everywhere."""
+    del window, rest
+    hop = hop_length or (win_length or n_fft) // 4
+    whole = n_fft + hop * (input.shape[-1] - 1) - (2 * (n_fft // 2) if center else 0)
+    shape = (*input.shape[:-2], whole if length is None else length)
+    dtype = input.dtype if options.get("return_complex") else input.dtype.to_real()
+    return torch.empty(shape, dtype=dtype, device="meta")

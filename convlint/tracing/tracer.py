@@ -8,6 +8,7 @@ node made it. The graph can be run by a ``GraphModule``.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import sys
 from collections.abc import Callable
@@ -164,11 +165,17 @@ class Recorder:
         """Run the call on meta; where a function insists on content, with what is known."""
         try:
             return measure.call(func, args, kwargs)
-        except Exception:
+        except Exception as error:
             alike = (t.device.type == "meta" and self.known.get(t) is None for t in tensors_in(raw))
-            if not self._meta or all(alike):
+            if not self._meta:
                 raise
-            return measure.call(func, *map_tensors(raw, self._with_content))
+            if not all(alike):
+                with contextlib.suppress(Exception):
+                    return measure.call(func, *map_tensors(raw, self._with_content))
+            empty = measure.without_values(func, args, kwargs)
+            if empty is None:
+                raise error
+            return 0, empty
 
     def _asserted(self, func: Callable[..., Any]) -> bool | None:
         """Return the answer an ``assert`` wants to a question about values that nobody knows."""

@@ -296,6 +296,14 @@ class Fourier(Net):
         return self.a(torch.fft.irfft2(z, s=(16, 16)))
 
 
+class Spectrogram(Net):
+    def forward(self, x: torch.Tensor) -> Any:
+        rows = x.flatten(0, 1).flatten(1)
+        window = torch.hann_window(64, device=x.device)
+        z = torch.stft(rows, 64, 16, window=window, return_complex=True)
+        return self.a(torch.istft(z, 64, 16, window=window, length=256).view(1, 8, 16, 16))
+
+
 class ComplexProduct(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -454,6 +462,7 @@ STYLES: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "no_grad forward": (NoGrad, S),
     "inference_mode forward": (Inference, S),
     "FFT and complex": (Fourier, S),
+    "spectrogram and back": (Spectrogram, S),
     "complex product": (ComplexProduct, 256 * 8 * 4),
     "checkpoint": (Checkpointed, 2 * S),
     "data parallel": (lambda: nn.DataParallel(two()), 2 * S),
@@ -498,7 +507,13 @@ def test_it_is_read_whole_and_counted(name: str) -> None:
 @pytest.mark.parametrize("name", STYLES)
 def test_shapes_are_found_without_an_input(name: str) -> None:
     """The same models without an input given: the sizes are inferred."""
-    if name in ("FFT and complex", "views and scatter", "packed sequence", "fancy indexing"):
+    if name in (
+        "FFT and complex",
+        "spectrogram and back",
+        "views and scatter",
+        "packed sequence",
+        "fancy indexing",
+    ):
         pytest.skip("works at 16x16 only")
     if name == "complex product":
         pytest.skip("a parameter with two axes does not tell the input's")
