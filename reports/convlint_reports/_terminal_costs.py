@@ -61,7 +61,8 @@ def _head(console: Console, model: ModelCosts) -> None:
     for spec in model.inputs:
         console.print(f"  {_terminal.input_line(spec)}", style="dim", soft_wrap=True)
     for word in model.diagnostics:
-        console.print(f"  {word.code} [{word.severity}] {word.message}", soft_wrap=True)
+        at = f"{word.location.path}:{word.location.line}: " if word.location else ""
+        console.print(f"  {at}{word.code} [{word.severity}] {word.message}", soft_wrap=True)
 
 
 def _table(first: str, rows: Sequence[CostRow]) -> Table:
