@@ -18,15 +18,16 @@ from benchmarks.zoos import Entry, Given, Maker
 
 _DEFAULTS: dict[str, Any] = {"n_chans": 3, "n_times": 1000, "n_outputs": 2, "sfreq": 250.0}
 _CHANNELS = [{"ch_name": f"C{n}", "kind": "eeg", "loc": [float(n)] * 12} for n in range(1, 4)]
-_SPECIAL: dict[str, dict[str, Any]] = {"BENDR": {"n_chans": 20}}
 
 
 def entries() -> Iterator[Entry]:
     """Yield the nets that the package lists."""
     for name, needed, given in models_mandatory_parameters:
         if not name.startswith("Interpolated"):
-            special = given() if callable(given) else given or _SPECIAL.get(name, {})
+            special = given() if callable(given) else given or {}
             options = {**_DEFAULTS, "chs_info": _CHANNELS, **special}
+            if "chs_info" in special:
+                options["n_chans"] = len(options["chs_info"])
             wanted = {key: options[key] for key in (*needed, *special)}
             chans = len(options["chs_info"]) if "chs_info" in wanted else options["n_chans"]
             yield Entry(name, _maker(name, wanted), _signal(chans, options["n_times"]))
