@@ -7,6 +7,7 @@ einops omegaconf opencv-python-headless).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import ptlflow
 import torch
@@ -19,8 +20,8 @@ _FRAMES = {"memfof": 3, "splatflow": 3, "streamflow": 4, "videoflow_bof": 3, "vi
 def entries() -> Iterator[Entry]:
     """Yield the nets on two frames (those for video: on more)."""
     for name in ptlflow.get_model_names():
-        kind = ptlflow.get_model_reference(name)
-        yield Entry(name, kind, _images(_FRAMES.get(name, 2)))
+        make = partial(ptlflow.get_model, name)
+        yield Entry(name, make, _images(_FRAMES.get(name, 2)))
 
 
 def _images(frames: int) -> Callable[[str], Given]:
