@@ -50,7 +50,9 @@ def _check_op(graph: ModelGraph, node: Node) -> None:
     elif isinstance(op, Conv):
         _check_conv(graph, node, op)
     elif isinstance(op, Linear):
-        _require(node.output.shape[-1] == op.out_features, node, "out_features is not its last axis")
+        _require(
+            node.output.shape[-1] == op.out_features, node, "out_features is not its last axis"
+        )
     elif isinstance(op, Split):
         _require(len(op.sizes) == len(node.outputs), node, "has not one output a part")
     elif isinstance(op, Concat):
@@ -74,7 +76,9 @@ def _check_conv(graph: ModelGraph, node: Node, op: Conv) -> None:
     source = graph.spec(node.inputs[0]).shape
     _require(len(source) == axes + 2, node, f"reads the shape {source}")
     _require(source[1] == op.in_channels, node, f"reads {source[1]} channels")
-    _require(node.output.shape == conv_output_shape(op, source), node, "has not the shape it computes")
+    _require(
+        node.output.shape == conv_output_shape(op, source), node, "has not the shape it computes"
+    )
 
 
 def conv_output_shape(op: Conv, source: tuple[int, ...]) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,8 @@ _VOLUMES_3D = (
 
 _SIZES = ("in_size", "input_size", "img_size", "image_size")
 _STEPS = frozenset(["t", "time", "timestep", "timesteps", "time_step", "time_steps", "noise_level"])
+
+_MOST_MIXED = 3
 
 Inputs = tuple[InputSpec, ...]
 
@@ -72,48 +75,58 @@ def _shown_by_size(model: nn.Module) -> Iterator[Inputs]:
             continue
         if all(isinstance(n, int) and n > 1 for n in size):
             shape = (1, widths[str(len(size))], *size)
-            names = _required_inputs(model)
-            yield tuple(_named_like(name, shape, _float_of(model), "example") for name in names)
+            yield tuple(
+                _named_like(argument, shape, _float_of(model), "example")
+                for argument in _required(model)
+            )
 
 
 def _inferred(model: nn.Module) -> Iterator[Inputs]:
-    names = _required_inputs(model)
-    for shape, dtype in _shapes(model):
-        yield tuple(_named_like(name, shape, dtype) for name in names)
+    """Yield the same shape for every argument; of several, also other channels for each."""
+    arguments = _required(model)
+    for place, (shape, dtype) in enumerate(_shapes(model)):
+        yield tuple(_named_like(argument, shape, dtype) for argument in arguments)
+        if 1 < len(arguments) <= _MOST_MIXED and place < 2 and len(shape) > 2:
+            for widths in itertools.product(_widths(model), repeat=len(arguments)):
+                if len(set(widths)) > 1:
+                    yield tuple(
+                        _named_like(argument, (1, width, *shape[2:]), dtype)
+                        for argument, width in zip(arguments, widths, strict=True)
+                    )
+
+
+def _widths(model: nn.Module) -> list[int]:
+    """Return the channels that the first convs read, each once: what inputs may have."""
+    convs = (m for m in model.modules() if isinstance(m, nn.modules.conv._ConvNd))
+    return list(dict.fromkeys(conv.in_channels for conv in convs if conv.in_channels <= 16))[:3]
 
 
 def _named_like(
-    name: str, shape: tuple[int, ...], dtype: str, origin: Origin = "inferred"
+    argument: inspect.Parameter, shape: tuple[int, ...], dtype: str, origin: Origin = "inferred"
 ) -> InputSpec:
     """Return the spec of an argument: a mask has one channel, a time step is one number."""
-    lower = name.lower()
+    lower = argument.name.lower()
+    name = argument.name if argument.kind is argument.KEYWORD_ONLY else None
     if "mask" in lower and len(shape) > 2:
-        return InputSpec((shape[0], 1, *shape[2:]), dtype, None, origin)
+        return InputSpec((shape[0], 1, *shape[2:]), dtype, name, origin)
     if lower in _STEPS:
-        return InputSpec(shape[:1], "int64", None, origin)
-    return InputSpec(shape, dtype, None, origin)
+        return InputSpec(shape[:1], "int64", name, origin)
+    return InputSpec(shape, dtype, name, origin)
 
 
 def names_of(model: nn.Module) -> list[str]:
-    """Return the arguments that ``forward`` cannot do without, keyword-only ones too."""
-    try:
-        parameters = list(inspect.signature(model.forward).parameters.values())
-    except (TypeError, ValueError):
-        return ["x"]
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = [p for p in parameters if p.default is p.empty and p.kind not in variadic]
-    return [parameter.name for parameter in needed] or ["x"]
-
-
-def _required_inputs(model: nn.Module) -> list[str]:
     """Return the arguments that ``forward`` cannot do without, at least one."""
+    return [argument.name for argument in _required(model)]
+
+
+def _required(model: nn.Module) -> list[inspect.Parameter]:
+    one = [inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     try:
         parameters = list(inspect.signature(model.forward).parameters.values())
     except (TypeError, ValueError):
-        return ["x"]
-    fixed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [p for p in parameters if p.kind in fixed and p.default is inspect.Parameter.empty]
-    return [parameter.name for parameter in needed] or ["x"]
+        return one
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p for p in parameters if p.default is p.empty and p.kind not in variadic] or one
 
 
 def _shapes(model: nn.Module) -> Iterator[tuple[tuple[int, ...], str]]:

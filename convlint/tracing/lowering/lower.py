@@ -6,7 +6,6 @@ import operator
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import fx, nn
 
 from convlint.ir import nodes as ir
@@ -20,12 +19,13 @@ from convlint.tracing.lowering import (
     functions,
     layers,
     moves,
+    naming,
     products,
     stored,
     writes,
 )
 from convlint.tracing.lowering.call import Call, Handler, Lowered, record_of
-from convlint.tracing.tensors import spec_of, storage_key
+from convlint.tracing.lowering.parameters import Parameters
 from convlint.tracing.tracer import Trace
 
 _FUNCTIONS: dict[str, Handler] = {
@@ -42,7 +42,6 @@ _LAYERS: dict[type[nn.Module], Handler] = {
     **products.LAYERS,
     **convs.LAYERS,
 }
-_NO_INPUTS = ("placeholder", "get_attr", "output")
 
 
 def lower(trace: Trace, storages: dict[int, str]) -> ModelGraph:
@@ -50,17 +49,16 @@ def lower(trace: Trace, storages: dict[int, str]) -> ModelGraph:
 
     ``storages`` gives the storage key of a tensor by its id, where the trace ran on twins.
     """
-    return _Lowering(trace, storages).run()
+    return _Lowering(trace, Parameters(trace, storages)).run()
 
 
 @dataclass(slots=True)
 class _Lowering:
     trace: Trace
-    storages: dict[int, str]
+    parameters: Parameters
     nodes: list[Node] = field(default_factory=list)
     refs: dict[fx.Node, Ref] = field(default_factory=dict)
     parts: dict[fx.Node, tuple[str, int]] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
     memory: writes.Memory = field(init=False)
     folded: set[str] = field(default_factory=set)
 
@@ -73,8 +71,7 @@ class _Lowering:
                 self._output(node)
             elif node.op in ("call_module", "call_function", "call_method"):
                 self._call(node)
-        unused = tuple(p for p in self._declared() if p.storage not in self.used)
-        return ModelGraph(self._without_folded(), unused)
+        return ModelGraph(self._without_folded(), self.parameters.unused())
 
     def _without_folded(self) -> tuple[Node, ...]:
         """Return the nodes without those that only computed a folded weight."""
@@ -97,7 +94,9 @@ class _Lowering:
         if node.op == "call_function" and node.target is operator.getitem and self._part(node):
             return
         layer = self.trace.module(str(node.target)) if node.op == "call_module" else None
-        call = Call(_name_of(node), _args_of(node), dict(node.kwargs), record_of(node), layer)
+        call = Call(
+            naming.name_of(node), naming.args_of(node), dict(node.kwargs), record_of(node), layer
+        )
         if call.name == "setitem":
             self._setitem(node, call)
             return
@@ -105,7 +104,7 @@ class _Lowering:
         for weight in lowered.folded:
             self.folded |= stored.chain_of(weight)
         self._emit(node, lowered, layer)
-        if _is_in_place(node, layer) and call.tensors:
+        if naming.is_in_place(node, layer) and call.tensors:
             self._written(call.tensors[0], node)
 
     def _handle(self, node: fx.Node, call: Call) -> Lowered:
@@ -236,7 +235,7 @@ class _Lowering:
 
     def _emit(self, node: fx.Node, lowered: Lowered, layer: nn.Module | None) -> None:
         inputs = tuple(self._ref(source) for source in lowered.inputs)
-        params = tuple(self._param(role, what, node) for role, what in lowered.params)
+        params = tuple(self.parameters.of_call(role, what, node) for role, what in lowered.params)
         outputs = record_of(node).outputs
         op = lowered.op
         if isinstance(op, ir.Conv) and len(outputs[0].shape) == len(op.kernel) + 1:
@@ -293,10 +292,10 @@ class _Lowering:
             built_at=built[0] if built else None,
             built_through=built[1:],
             called_at=record.called_at,
-            inplace=_is_in_place(node, layer),
+            inplace=naming.is_in_place(node, layer),
             layer=own,
-            layer_class=_class_of(layer or self._module_or_none(record.module)),
-            function="" if layer is not None else _function_of(node),
+            layer_class=naming.class_of(layer or self._module_or_none(record.module)),
+            function="" if layer is not None else naming.function_of(node),
         )
 
     def _owner(
@@ -327,7 +326,7 @@ class _Lowering:
     def _ref(self, node: fx.Node) -> Ref:
         if node not in self.refs:
             record = record_of(node)
-            param = self._param("weight", node, node)
+            param = self.parameters.of_call("weight", node, node)
             literal = str(node.target) in self.trace.constants
             origin = "literal" if literal else "buffer" if param.buffer else "parameter"
             op = ir.Constant(origin, str(node.target), record.values)  # type: ignore[arg-type]
@@ -337,70 +336,3 @@ class _Lowering:
             self.refs[node] = Ref(made.id)
         self._refresh(node)
         return self.refs[node]
-
-    # -- parameters -----------------------------------------------------------------
-
-    def _param(self, role: str, what: fx.Node | str, node: fx.Node) -> Param:
-        if isinstance(what, fx.Node):
-            path = str(what.target)
-        else:
-            path = f"{node.target}.{what}"
-        return self._describe(path, role, self.trace.tensor(path))
-
-    def _describe(self, path: str, role: str, tensor: torch.Tensor) -> Param:
-        key = self.storages.get(id(tensor)) or storage_key(tensor)
-        self.used.add(key)
-        spec = spec_of(tensor)
-        buffer = not isinstance(tensor, nn.Parameter)
-        return Param(path, key, spec.shape, spec.dtype, role, buffer)
-
-    def _declared(self) -> list[Param]:
-        before = set(self.used)
-        model = self.trace.model
-        found = [
-            self._describe(name, "weight", tensor)
-            for tensors in (model.named_parameters, model.named_buffers)
-            for name, tensor in tensors()
-        ]
-        self.used = before
-        return found
-
-
-def _name_of(node: fx.Node) -> str:
-    if node.op == "call_method":
-        return functions.canonical(str(node.target))
-    if node.target is getattr:
-        return str(node.args[1])
-    name = getattr(node.target, "__name__", str(node.target))
-    return functions.canonical(name)
-
-
-def _class_of(module: nn.Module | None) -> str:
-    """Return "torch.nn.Conv2d", or a subclass of a layer by its own name; "" for other modules."""
-    if module is None or not leaves.is_layer(module):
-        return ""
-    kind = type(module)
-    plain = kind.__module__.startswith("torch.nn.modules.")
-    return f"torch.nn.{kind.__name__}" if plain else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _function_of(node: fx.Node) -> str:
-    if node.op == "call_method":
-        return f"Tensor.{node.target}"
-    room = getattr(node.target, "__module__", None) or "torch"
-    return f"{room}.{getattr(node.target, '__name__', node.target)}"
-
-
-def _args_of(node: fx.Node) -> tuple[Any, ...]:
-    return tuple(node.args[:1]) if node.target is getattr else tuple(node.args)
-
-
-def _is_in_place(node: fx.Node, layer: nn.Module | None) -> bool:
-    if node.op in _NO_INPUTS:
-        return False
-    if layer is not None:
-        return bool(getattr(layer, "inplace", False))
-    name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
-    marked = name.endswith("_") and not name.endswith("__")
-    operators = ("__iadd__", "__isub__", "__imul__", "__itruediv__", "iadd", "imul", "isub")
-    return marked or name in operators or bool(node.kwargs.get("inplace"))

@@ -1,0 +1,62 @@
+"""Inputs nobody declared: several of them, with other channels each, or by keyword."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from convlint.tracing.inline import read_instance
+from convlint.wire import InputSpec
+
+
+class Fusion(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rgb = nn.Conv2d(3, 8, 3)
+        self.depth = nn.Conv2d(1, 8, 3)
+
+    def forward(self, rgb: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
+        return self.rgb(rgb) + self.depth(depth)
+
+
+class ByKeyword(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 8, 3)
+
+    def forward(self, *, image: torch.Tensor) -> torch.Tensor:
+        return self.a(image)
+
+
+class Denoiser(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = nn.Embedding(100, 8)
+        self.a = nn.Conv2d(3, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return self.a(x) + self.time(t)[:, :, None, None]
+
+
+def inputs_of(model: nn.Module) -> tuple[InputSpec, ...]:
+    reply = read_instance(model, (), {}, target="net")
+    assert reply.status == "complete", reply.failure
+    assert {spec.origin for spec in reply.inputs} == {"inferred"}
+    return reply.inputs
+
+
+def test_two_inputs_of_different_widths_are_found() -> None:
+    """Each argument gets the channels that its own first conv reads."""
+    assert [spec.shape[1] for spec in inputs_of(Fusion())] == [3, 1]
+
+
+def test_an_argument_by_keyword_only_is_given_by_its_name() -> None:
+    """A keyword-only argument of forward is passed as one."""
+    (spec,) = inputs_of(ByKeyword())
+    assert spec.name == "image"
+
+
+def test_a_time_step_is_one_number() -> None:
+    """An argument called t or timestep is an integer per sample."""
+    _, step = inputs_of(Denoiser())
+    assert (step.shape, step.dtype) == ((1,), "int64")
