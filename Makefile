@@ -79,5 +79,5 @@ $(RUNTIME): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	@touch $@
 
 $(TESTING): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
-	$(PIP) '$(TORCH)' -e '.[torch,dev,zoo]'
+	$(PIP) '$(TORCH)' -e '.[torch,dev,zoo,peers]'
 	@touch $(RUNTIME) $@

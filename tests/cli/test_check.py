@@ -156,6 +156,11 @@ def test_reports_are_written_beside_stdout(run: Run, project: Path) -> None:
     assert result.err == "report written to a.json\nreport written to b.html\n"
 
 
+def _hear_sigint() -> None:
+    """Undo what a shell does to what it starts in the background: SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupted_is_130(project: Path) -> None:
     """SIGINT ends the run and its children at once."""
     (project / "slow.py").write_text(
@@ -163,7 +168,10 @@ def test_interrupted_is_130(project: Path) -> None:
         "class Net(nn.Module): pass\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "convlint", "slow.py"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "convlint", "slow.py"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hear_sigint,
     )
     until = time.monotonic() + 60
     while not (project / "started").exists() and time.monotonic() < until:
@@ -230,7 +238,9 @@ def test_ctrl_c_reports_what_was_read_and_leaves_nobody_behind(project: Path) ->
     )
     command = [sys.executable, "-m", "convlint", "net.py", "slow.py", "--jobs", "2", "-v"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=project, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=project, stdout=pipe, stderr=pipe, text=True, preexec_fn=_hear_sigint
+    ) as process:
         assert process.stderr is not None and process.stdout is not None
         while "net.py:Net" not in process.stderr.readline():
             assert process.poll() is None
