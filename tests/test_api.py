@@ -129,3 +129,29 @@ def test_importing_convlint_loads_nothing() -> None:
         "[getattr(convlint, name) for name in convlint.__all__]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_model_made_in_a_notebook_cell_gets_no_wrong_line() -> None:
+    """Code without a file has no line; that of the caller is not taken for it."""
+    cell = (
+        "import torch.nn.functional as F\n"
+        "from torch import nn\n"
+        "class Cell(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.weight = nn.Parameter(torch.randn(64, 64, 7, 7))\n"
+        "    def forward(self, x):\n"
+        "        return F.conv2d(x, self.weight, padding=3)\n"
+    )
+    names = {"torch": torch, "__name__": "cell"}
+    exec(compile(cell, "<ipython-input-1-0>", "exec"), names)
+    report = convlint.lint(names["Cell"](), torch.randn(1, 64, 32, 32))  # type: ignore[operator]
+    assert [(f.code, f.location) for f in report.findings if f.code == "CL101"] == [("CL101", None)]
+
+
+def test_a_graph_module_is_a_model_like_any_other() -> None:
+    """What torch.fx traced is counted as its original."""
+    model = net().eval()
+    traced = torch.fx.symbolic_trace(model)
+    x = torch.randn(1, 16, 32, 32)
+    assert convlint.lint(traced, x).totals.macs == convlint.lint(model, x).totals.macs

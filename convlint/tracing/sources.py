@@ -53,10 +53,13 @@ class Locator:
         return "project"
 
     def called_at(self, frame: FrameType | None) -> SourceSpan | None:
-        """Return the innermost project line above ``frame``, else the innermost package line."""
+        """Return the innermost project line above ``frame``, else the innermost package line.
+
+        Only the model's own frames count: whoever called convlint is no part of it.
+        """
         package: FrameType | None = None
         for _ in range(_DEPTH):
-            if frame is None:
+            if frame is None or _is_recorder(frame.f_code):
                 break
             kind = self.kind_of(frame.f_code.co_filename)
             if kind == "project":
@@ -124,6 +127,10 @@ class Locator:
                 break
         self.sources.setdefault(told, str(path))
         return told
+
+
+def _is_recorder(code: CodeType) -> bool:
+    return code.co_name == "record" and code.co_filename.startswith(_HERE)
 
 
 def _characters(filename: str, line: int, offset: int) -> int:
