@@ -16,7 +16,9 @@ Status = Literal["complete", "partial", "failed", "skipped"]
 class InputSpec(Data, frozen=True):
     """One input of a model. ``name`` is a keyword of ``forward``, or None for a position.
 
-    ``found_at`` is the line that shows the shape, where it was read from the file.
+    ``found_at`` is the line that shows the shape, where it was read from the file. A tensor in
+    a dict or list has the keys down to it in ``within``, and the ``argument`` (a position) that
+    the container is.
     """
 
     shape: tuple[int, ...]
@@ -24,6 +26,14 @@ class InputSpec(Data, frozen=True):
     name: str | None = None
     origin: Origin = "declared"
     found_at: SourceSpan | None = None
+    within: tuple[int | str, ...] = ()
+    argument: int | None = None
+
+    @property
+    def label(self) -> str:
+        """How people call it: "mask", "batch[image]", or nothing for a plain position."""
+        place = "" if self.argument is None else f"argument {self.argument + 1}"
+        return (self.name or place) + "".join(f"[{key}]" for key in self.within)
 
 
 class Request(Data, frozen=True):

@@ -154,3 +154,17 @@ def test_the_projects_own_interpreter_is_used_where_it_has_torch(tmp_path: Path)
     assert interpreter(tmp_path, str(tmp_path / ".venv/bin/python")) == str(python)
     with pytest.raises(UsageError, match="no such interpreter"):
         interpreter(tmp_path, str(tmp_path / "nope"))
+
+
+def test_an_input_goes_into_a_dict_or_a_list() -> None:
+    """``name[key]=shape`` says where in the keyword's container the tensor stands."""
+    specs = settings.parse_inputs(
+        ["batch[image]=1x3x8x8", "batch[depth]=1x1x8x8", "maps[0]=1x4x8x8"]
+    )
+    assert [(spec.name, spec.within) for spec in specs] == [
+        ("batch", ("image",)),
+        ("batch", ("depth",)),
+        ("maps", (0,)),
+    ]
+    with pytest.raises(UsageError, match="given twice"):
+        settings.parse_inputs(["batch[image]=1x3x8x8", "batch[image]=1x3x8x8"])

@@ -111,13 +111,43 @@ def _arguments(block: Block, call: ast.Call) -> Inputs:
     specs: list[InputSpec] = []
     named = [(None, argument) for argument in call.args]
     keywords = [(keyword.arg, keyword.value) for keyword in call.keywords]
-    for name, argument in [*named, *keywords]:
-        spec = _tensor(block, argument)
-        if spec is not None:
-            specs.append(msgspec.structs.replace(spec, name=name))
-        elif name is None:
+    for place, (name, argument) in enumerate([*named, *keywords]):
+        found = _contained(block, argument)
+        if not found and name is None:
             return ()
+        for keys, spec in found:
+            within = {"within": keys, "argument": place} if keys and name is None else {}
+            within = {"within": keys} if keys and name is not None else within
+            specs.append(msgspec.structs.replace(spec, name=name, **within))
     return tuple(specs)
+
+
+def _contained(
+    block: Block, node: ast.expr, depth: int = 0
+) -> list[tuple[tuple[int | str, ...], InputSpec]]:
+    """Return the tensors of an argument under the keys to them: a tensor, a dict or a list.
+
+    Nothing where one of them is not known.
+    """
+    spec = _tensor(block, node)
+    if spec is not None:
+        return [((), spec)]
+    bound = block.lookup(node.id) if isinstance(node, ast.Name) else node
+    if depth > 4 or not isinstance(bound, ast.Dict | ast.List | ast.Tuple):
+        return []
+    keys: list[object] = (
+        list(range(len(bound.elts)))
+        if not isinstance(bound, ast.Dict)
+        else [key.value if isinstance(key, ast.Constant) else None for key in bound.keys]
+    )
+    values = bound.values if isinstance(bound, ast.Dict) else bound.elts
+    found: list[tuple[tuple[int | str, ...], InputSpec]] = []
+    for key, value in zip(keys, values, strict=True):
+        inner = _contained(block, value, depth + 1)
+        if not inner or not isinstance(key, int | str):
+            return []
+        found += [((key, *rest), spec) for rest, spec in inner]
+    return found
 
 
 def _helper_inputs(block: Block, call: ast.Call) -> Inputs:

@@ -182,17 +182,35 @@ def _float_of(model: nn.Module) -> str:
     return "float32"
 
 
-def make(specs: Inputs, device: str) -> tuple[tuple[torch.Tensor, ...], dict[str, Any]]:
-    """Return (args, kwargs) of tensors of these specs on ``device``, random where real."""
-    args: list[torch.Tensor] = []
-    kwargs: dict[str, Any] = {}
+def make(specs: Inputs, device: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return (args, kwargs) of tensors of these specs on ``device``, random where real.
+
+    Those with ``within`` come in the dicts and lists that their keys tell of.
+    """
+    given: dict[int | str, Any] = {}
+    positions = 0
     for spec in specs:
-        tensor = _tensor(spec, device)
-        if spec.name is None:
-            args.append(tensor)
-        else:
-            kwargs[spec.name] = tensor
-    return tuple(args), kwargs
+        root: int | str = positions if spec.argument is None else spec.argument
+        root = root if spec.name is None else spec.name
+        positions += spec.name is None and root not in given
+        _put(given, (root, *spec.within), _tensor(spec, device))
+    made = {root: _container(value) for root, value in given.items()}
+    args = tuple(made[root] for root in sorted(key for key in made if isinstance(key, int)))
+    return args, {key: value for key, value in made.items() if isinstance(key, str)}
+
+
+def _put(tree: dict[int | str, Any], keys: tuple[int | str, ...], value: Any) -> None:
+    for key in keys[:-1]:
+        tree = tree.setdefault(key, {})
+    tree[keys[-1]] = value
+
+
+def _container(value: Any) -> Any:
+    """Return a tree of keys as nested containers: positions make a list, names a dict."""
+    if not isinstance(value, dict):
+        return value
+    filled = {key: _container(item) for key, item in value.items()}
+    return list(filled.values()) if all(isinstance(key, int) for key in filled) else filled
 
 
 def _tensor(spec: InputSpec, device: str) -> torch.Tensor:

@@ -88,7 +88,7 @@ def _header(console: Console, model: ModelReport) -> None:
 
 def input_line(spec: InputSpec) -> str:
     """Return an input with where its shape comes from."""
-    name = f" {cut(spec.name)}" if spec.name else ""
+    name = f" {cut(spec.label)}" if spec.label else ""
     text = f"input{name} {numbers.shape(spec.shape)} {cut(spec.dtype)}, {spec.origin}"
     if spec.origin == "inferred":
         return f"{text}: an assumption, --input sets it"

@@ -162,7 +162,7 @@ def _groups(live: tuple[Finding, ...], prefix: str) -> Iterable[CardGroup]:
 
 
 def _input(spec: InputSpec) -> str:
-    name = f"{cut(spec.name)}: " if spec.name else ""
+    name = f"{cut(spec.label)}: " if spec.label else ""
     text = f"{name}{numbers.shape(spec.shape, '×')} {cut(spec.dtype, 40)}, {spec.origin}"
     if spec.origin == "inferred":
         return f"{text}: an assumption; --input or the configuration sets it"

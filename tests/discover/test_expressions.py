@@ -163,3 +163,20 @@ def test_b():
     a, b = requests(tmp_path, text)
     assert [spec.shape for spec in a.inputs[0]] == [(1, 1, 8, 8)]
     assert [spec.shape for spec in b.inputs[0]] == [(1, 3, 9, 9)]
+
+
+def test_tensors_in_a_dict_or_a_list_are_one_argument(tmp_path: Path) -> None:
+    """What the file passes in a container is given in one, under the same keys."""
+    (request,) = requests(
+        tmp_path,
+        "class Net(nn.Module):\n    def forward(self, batch, maps): return batch\n"
+        "if __name__ == '__main__':\n    net = Net()\n"
+        "    maps = [torch.randn(1, 8, 4, 4), torch.randn(1, 8, 2, 2)]\n"
+        "    net({'image': torch.randn(1, 3, 8, 8), 'depth': torch.randn(1, 1, 8, 8)}, maps)\n",
+    )
+    assert [spec.label for spec in request.inputs[0]] == [
+        "argument 1[image]",
+        "argument 1[depth]",
+        "argument 2[0]",
+        "argument 2[1]",
+    ]

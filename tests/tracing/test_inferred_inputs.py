@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from convlint.tracing import inputs
 from convlint.tracing.inline import read_instance
 from convlint.wire import InputSpec
 
@@ -60,3 +61,18 @@ def test_a_time_step_is_one_number() -> None:
     """An argument called t or timestep is an integer per sample."""
     _, step = inputs_of(Denoiser())
     assert (step.shape, step.dtype) == ((1,), "int64")
+
+
+def test_tensors_come_in_the_containers_that_their_keys_tell_of() -> None:
+    """Positions make lists, names make dicts, in arguments by position and by keyword."""
+    specs = (
+        InputSpec((1, 3), within=("image",), argument=0),
+        InputSpec((1, 1), within=("depth",), argument=0),
+        InputSpec((2, 2)),
+        InputSpec((4, 4), name="maps", within=(0,)),
+        InputSpec((8, 8), name="maps", within=(1,)),
+    )
+    args, kwargs = inputs.make(specs, "meta")
+    assert [list(args[0]), args[0]["depth"].shape] == [["image", "depth"], (1, 1)]
+    assert args[1].shape == (2, 2) and len(args) == 2
+    assert [tensor.shape for tensor in kwargs["maps"]] == [(4, 4), (8, 8)]
