@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import torch
 from torch import fx, nn
 
@@ -87,17 +88,33 @@ def read_model(model: nn.Module, request: Request, locator: Locator) -> Reading:
     Raises ReadError where none works, or where nothing ran.
     """
     first: Failure | None = None
-    for attempt, specs in enumerate(inputs.candidates(request, model)):
+    tried: list[tuple[InputSpec, ...]] = []
+    for specs in inputs.candidates(request, model):
+        tried.append(specs)
         trace, reading = _attempt(model, specs, locator)
         if reading is not None:
             return reading
         assert trace.stopped is not None
         failure = _forward_failure(trace, specs, locator)
         first = first or failure
-        if isinstance(trace.stopped, _HOPELESS) or attempt >= _ATTEMPTS:
+        if isinstance(trace.stopped, _HOPELESS) or len(tried) > _ATTEMPTS:
             break
     assert first is not None
-    return _last_resort(model, request, locator, first)
+    return _last_resort(model, request, locator, _with_tried(first, tried))
+
+
+def _with_tried(failure: Failure, tried: list[tuple[InputSpec, ...]]) -> Failure:
+    """Return the failure of the first inputs; it tells which others were tried in vain."""
+    if len(tried) < 2:
+        return failure
+    some = ", ".join(_shapes_of(specs) for specs in tried[1:4])
+    more = f", and {len(tried) - 4} more" if len(tried) > 4 else ""
+    message = f"{failure.message} (also tried {some}{more})"
+    return msgspec.structs.replace(failure, message=message)
+
+
+def _shapes_of(specs: tuple[InputSpec, ...]) -> str:
+    return " with ".join("x".join(map(str, spec.shape)) for spec in specs)
 
 
 def _last_resort(model: nn.Module, request: Request, locator: Locator, failure: Failure) -> Reading:
@@ -203,13 +220,13 @@ def needs_values(error: BaseException) -> bool:
 def _require_work(trace: Trace, specs: tuple[InputSpec, ...]) -> None:
     if any(node.op.startswith("call") for node in trace.graph.nodes):
         return
-    shapes = ", ".join("x".join(map(str, spec.shape)) for spec in specs)
+    shapes = _shapes_of(specs)
     what = f"forward ran no torch operation on {shapes}"
     raise ReadError(Failure("nothing-executed", what, "is this the model that is deployed?"))
 
 
 def _forward_failure(trace: Trace, specs: tuple[InputSpec, ...], locator: Locator) -> Failure:
-    shapes = ", ".join("x".join(map(str, spec.shape)) for spec in specs)
+    shapes = _shapes_of(specs)
     origin = specs[0].origin if specs else "declared"
     error = trace.stopped
     assert error is not None

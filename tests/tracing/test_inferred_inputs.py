@@ -76,3 +76,13 @@ def test_tensors_come_in_the_containers_that_their_keys_tell_of() -> None:
     assert [list(args[0]), args[0]["depth"].shape] == [["image", "depth"], (1, 1)]
     assert args[1].shape == (2, 2) and len(args) == 2
     assert [tensor.shape for tensor in kwargs["maps"]] == [(4, 4), (8, 8)]
+
+
+def test_a_failure_tells_which_shapes_were_tried() -> None:
+    """Where no inferred shape fits, the first failure is told, and what else was tried."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(12345, 10))
+    reply = read_instance(model, (), {}, target="net")
+    assert reply.status == "failed" and reply.failure is not None
+    message = reply.failure.message
+    assert "1x3x224x224" in message and "12345" in message
+    assert "also tried 1x3x32x32, 1x3x28x28, 1x3x64x64, and" in message
