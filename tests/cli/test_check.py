@@ -134,6 +134,8 @@ def test_declared_models_are_checked_without_a_target(run: Run, project: Path) -
         "name": None,
         "origin": "declared",
         "found_at": None,
+        "within": [],
+        "argument": None,
     }
 
 
