@@ -10,11 +10,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
 
-from convlint.cost import GraphCost, OtherOps
+from convlint.cost import GraphCost, OtherOps, Saved, Savings
 from convlint.edit import GraphEdit
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import SourceSpan
@@ -43,13 +44,27 @@ class Options(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields
     """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
-    """What a rule may look at: the graph, its counted costs, the target profile."""
+    """What a rule may look at: the graph, its counted costs, the target profile.
+
+    ``inferred`` is true where the input's shape was guessed: what holds only at the traced size
+    is then an assumption.
+    """
 
     graph: ModelGraph
     cost: GraphCost
     profile: str = "generic"
+    inferred: bool = False
+
+    @cached_property
+    def savings(self) -> Savings:
+        """Counts edits of the graph."""
+        return Savings(self.graph, self.cost)
+
+    def saves(self, edit: GraphEdit) -> Saved:
+        """Return the cost of the graph minus the cost of the edited graph."""
+        return self.savings.of(edit)
 
 
 class Site(Protocol):
@@ -112,7 +127,8 @@ class RuleMeta:
 
     ``gated`` rules show nothing while the sum of their savings in the model is under the
     gate in every counted quantity. ``yields_to`` lists codes of rules whose findings on the
-    same node silence this one.
+    same node silence this one. ``at_size`` rules are exact only at the traced input size.
+    ``done_by`` names the runtimes that make this rewrite themselves.
     """
 
     code: str
@@ -125,6 +141,8 @@ class RuleMeta:
     preview: bool = False
     yields_to: tuple[str, ...] = ()
     severity_by_profile: Mapping[str, Severity] = field(default_factory=dict)
+    at_size: bool = False
+    done_by: tuple[str, ...] = ()
 
     def severity_under(self, profile: str) -> Severity:
         """Return the default severity under a target profile."""
@@ -139,6 +157,10 @@ class Rule:
     alone, or None. ``rewrite`` returns the ways to build it differently, the first is the one
     counted. ``advise`` gets all sites that share a constructor line. ``doc`` is the page that
     ``convlint rule CODE`` prints; ``folder`` is where bad.py and good.py stand.
+
+    ``weights`` names the function that computes the tensors of new parameters on the real torch
+    model, as "package.module:function" (see :mod:`convlint.applying`); a rule that only moves
+    layers needs none, and one that is not exact gets new layers untrained.
     """
 
     meta: RuleMeta
@@ -149,6 +171,7 @@ class Rule:
     doc: str
     folder: str
     options: type[Options] = Options
+    weights: str = ""
 
 
 # --- the report -----------------------------------------------------------------
@@ -187,7 +210,11 @@ class After(Struct, frozen=True):
 
 
 class Saving(Struct, frozen=True):
-    """Cost of the model minus cost of the rewritten model; negative where it grows."""
+    """Cost of the model minus cost of the rewritten model; negative where it grows.
+
+    ``activation_bytes`` are written, ``bytes_read`` read, when nothing is fused;
+    ``other_ops`` are elements or taps; ``kernels`` operations that move bytes.
+    """
 
     macs: int = 0
     params: int = 0
@@ -195,6 +222,10 @@ class Saving(Struct, frozen=True):
     activation_bytes: int = 0
     macs_percent: float = 0.0
     params_percent: float = 0.0
+    bytes_read: int = 0
+    other_ops: int = 0
+    peak_activation_bytes: int = 0
+    kernels: int = 0
 
 
 class Alternative(Struct, frozen=True):

@@ -24,12 +24,14 @@ class GraphEdit:
 
     ``removed`` are ids of existing nodes. ``added`` are new nodes, in order, with ids
     that do not exist yet. ``redirect`` maps each output of a removed node that others
-    still read to the output that replaces it; it is followed until it ends.
+    still read to the output that replaces it; it is followed until it ends. ``unused`` are
+    storages that no node reads and that go too.
     """
 
     removed: frozenset[str]
     added: tuple[Node, ...] = ()
     redirect: Mapping[Ref, Ref] = field(default_factory=dict)
+    unused: frozenset[str] = frozenset()
 
 
 def replace_node(node: Node, added: Sequence[Node]) -> GraphEdit:
@@ -45,6 +47,7 @@ def merge(edits: Iterable[GraphEdit]) -> tuple[GraphEdit, tuple[int, ...]]:
     An edit is left out where an earlier one already took a node that it takes.
     """
     removed: set[str] = set()
+    unused: set[str] = set()
     added: list[Node] = []
     redirect: dict[Ref, Ref] = {}
     skipped = []
@@ -55,7 +58,9 @@ def merge(edits: Iterable[GraphEdit]) -> tuple[GraphEdit, tuple[int, ...]]:
         removed |= edit.removed
         added.extend(edit.added)
         redirect.update(edit.redirect)
-    return GraphEdit(frozenset(removed), tuple(added), redirect), tuple(skipped)
+        unused |= edit.unused
+    made = GraphEdit(frozenset(removed), tuple(added), redirect, frozenset(unused))
+    return made, tuple(skipped)
 
 
 def apply(graph: ModelGraph, edit: GraphEdit) -> ModelGraph:
@@ -69,7 +74,8 @@ def apply(graph: ModelGraph, edit: GraphEdit) -> ModelGraph:
             raise GraphError("the edit removes a node that is not there", where=node_id)
     kept = [node for node in graph if node.id not in edit.removed]
     rewired = [_rewire(node, edit.redirect) for node in (*kept, *edit.added)]
-    return validate(ModelGraph(_sort(graph, rewired), graph.unused))
+    unused = tuple(param for param in graph.unused if param.storage not in edit.unused)
+    return validate(ModelGraph(_sort(graph, rewired), unused))
 
 
 def _rewire(node: Node, redirect: Mapping[Ref, Ref]) -> Node:

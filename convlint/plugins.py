@@ -25,6 +25,7 @@ HEADINGS = (
     "Use instead",
     "Savings",
     "When not to apply",
+    "Already done by",
     "Options",
     "References",
 )

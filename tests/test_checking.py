@@ -11,9 +11,8 @@ import pytest
 from convlint import contract, edit
 from convlint.analysis.folding import fold
 from convlint.checking import ActiveRule, check_model
-from convlint.checking.savings import Savings
 from convlint.contract import Advice, Refusal, Rewrite, Rule, RuleMeta, Severity
-from convlint.cost import count
+from convlint.cost import Savings, count
 from convlint.edit import GraphEdit, replace_node
 from convlint.ir import nodes as ir
 from convlint.ir.nodes import Param, SourceSpan

@@ -11,7 +11,7 @@ import msgspec
 from convlint import edit as edits
 from convlint.analysis.folding import fold
 from convlint.checking.run import Proposal, RuleRun
-from convlint.checking.savings import Savings
+from convlint.checking.savings import saving_of
 from convlint.contract import Advice, Alternative, Context, Finding, Related, Saving, Severity
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, SourceSpan
@@ -28,9 +28,7 @@ class _Group:
     nodes: tuple[Node, ...]
 
 
-def findings_of(
-    run: RuleRun, context: Context, savings: Savings, identity: str
-) -> tuple[Finding, ...]:
+def findings_of(run: RuleRun, context: Context, identity: str) -> tuple[Finding, ...]:
     """Return the findings of one rule's run, one per constructor line.
 
     ``identity`` names the model in fingerprints: its class or expression, no path.
@@ -38,7 +36,7 @@ def findings_of(
     seen: dict[str, int] = {}
     found = []
     for group in _groups(run.proposals, context.graph):
-        finding = _finding(run, group, context, savings, identity)
+        finding = _finding(run, group, context, identity)
         again = seen.get(finding.fingerprint, 0)
         seen[finding.fingerprint] = again + 1
         if again:
@@ -61,9 +59,7 @@ def _groups(proposals: Iterable[Proposal], graph: ModelGraph) -> Iterator[_Group
         yield _Group(graph[members[0].site.anchor], tuple(members), tuple(nodes))
 
 
-def _finding(
-    run: RuleRun, group: _Group, context: Context, savings: Savings, identity: str
-) -> Finding:
+def _finding(run: RuleRun, group: _Group, context: Context, identity: str) -> Finding:
     meta, options = run.active.rule.meta, run.active.options
     sites = tuple(proposal.site for proposal in group.proposals)
     advice = run.active.rule.advise(context, sites, options)
@@ -78,12 +74,12 @@ def _finding(
         modules=modules,
         location=group.first.location,
         related=_related(group, context.graph),
-        saving=_saving(group, 0, savings),
+        saving=_saving(group, 0, context),
         fingerprint=_digest(meta.code, identity, *sorted(modules), facts),
         module_groups=fold(modules),
         instead=advice.instead,
         risk=advice.risk,
-        alternatives=_alternatives(group, savings),
+        alternatives=_alternatives(group, context),
         sites=len(sites),
     )
 
@@ -98,18 +94,18 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _saving(group: _Group, place: int, savings: Savings) -> Saving:
+def _saving(group: _Group, place: int, context: Context) -> Saving:
     ways = [way for proposal in group.proposals if (way := proposal.edit(place)) is not None]
-    return savings.of(edits.merge(ways)[0])
+    return saving_of(edits.merge(ways)[0], context.savings, context.cost)
 
 
-def _alternatives(group: _Group, savings: Savings) -> tuple[Alternative, ...]:
+def _alternatives(group: _Group, context: Context) -> tuple[Alternative, ...]:
     most = max(len(proposal.rewrites) for proposal in group.proposals)
     found = []
     for place in range(1, most):
         labels = [p.rewrites[place].label for p in group.proposals if p.edit(place) is not None]
         if labels:
-            found.append(Alternative(labels[0], _saving(group, place, savings)))
+            found.append(Alternative(labels[0], _saving(group, place, context)))
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from convlint import edit as edits
 from convlint.checking.findings import findings_of
 from convlint.checking.layers import layers
 from convlint.checking.run import ActiveRule, RuleRun, crash, run_rules
-from convlint.checking.savings import Savings, totals
+from convlint.checking.savings import totals
 from convlint.contract import After, Context, Finding, ModelReport, Totals
 from convlint.cost import count
 from convlint.edit import GraphEdit
@@ -35,7 +35,8 @@ def check_model(
     except GraphError as error:
         message = f"the trace of the model is broken: {error.format()}"
         return _unread(reply, (Diagnostic("CL902", message, "error"),), status="failed")
-    return _check(reply, Context(graph, count(graph), profile), active)
+    inferred = any(given.origin == "inferred" for given in reply.inputs)
+    return _check(reply, Context(graph, count(graph), profile, inferred), active)
 
 
 def _check(reply: Reply, context: Context, active: tuple[ActiveRule, ...]) -> ModelReport:
@@ -91,7 +92,6 @@ def _word(
     reply: Reply, context: Context, runs: tuple[RuleRun, ...]
 ) -> tuple[tuple[Finding, ...], tuple[Diagnostic, ...]]:
     """Return the findings, dearest first, and a CL903 for each rule that crashed."""
-    savings = Savings(context.graph, context.cost)
     identity = reply.expression or reply.class_name or reply.target.rpartition(":")[2]
     findings: list[Finding] = []
     crashes = []
@@ -100,7 +100,7 @@ def _word(
             crashes.append(run.crash)
             continue
         try:
-            findings += findings_of(run, context, savings, identity)
+            findings += findings_of(run, context, identity)
         except Exception as error:
             crashes.append(crash(run.active.rule, error))
     return tuple(sorted(findings, key=_dearest_first)), tuple(crashes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convlint import edit as edits
-from convlint.checking.savings import Savings, passes_gate
+from convlint.checking.savings import passes_gate, saving_of
 from convlint.contract import Context, Options, Refused, Rewrite, Rule, Severity
 from convlint.edit import GraphEdit
 from convlint.wire import Diagnostic
@@ -66,12 +66,11 @@ def run_rules(context: Context, active: tuple[ActiveRule, ...]) -> tuple[RuleRun
     and all of them where their joint saving is under its gate. A rule that raises leaves a
     CL903 and nothing else; the others are not touched by it.
     """
-    savings = Savings(context.graph, context.cost)
     claims = _Claims()
     runs = []
     for one in _winners_first(active):
         try:
-            run = _run(context, one, claims, savings)
+            run = _run(context, one, claims)
         except Exception as error:
             run = RuleRun(one, crash=crash(one.rule, error))
         claims.nodes[one.rule.meta.code] = {n for p in run.proposals for n in p.site.nodes}
@@ -102,7 +101,7 @@ def _winners_first(active: tuple[ActiveRule, ...]) -> Iterator[ActiveRule]:
         yield from visit(code)
 
 
-def _run(context: Context, one: ActiveRule, claims: _Claims, savings: Savings) -> RuleRun:
+def _run(context: Context, one: ActiveRule, claims: _Claims) -> RuleRun:
     rule, options = one.rule, one.options
     proposals: list[Proposal] = []
     refusals: list[Refused] = []
@@ -116,7 +115,7 @@ def _run(context: Context, one: ActiveRule, claims: _Claims, savings: Savings) -
             module = context.graph[site.anchor].module
             refusals.append(Refused(rule.meta.code, rule.meta.name, module, refusal.reason))
     _prove(context, proposals)
-    if rule.meta.gated and not _worth_it(context, rule, proposals, savings):
+    if rule.meta.gated and not _worth_it(context, rule, proposals):
         proposals = []
     return RuleRun(one, tuple(proposals), tuple(refusals))
 
@@ -128,7 +127,8 @@ def _prove(context: Context, proposals: list[Proposal]) -> None:
         edits.apply(context.graph, edits.merge(ways)[0])
 
 
-def _worth_it(context: Context, rule: Rule, proposals: list[Proposal], savings: Savings) -> bool:
+def _worth_it(context: Context, rule: Rule, proposals: list[Proposal]) -> bool:
     first = [proposal.rewrites[0].edit for proposal in proposals if proposal.rewrites]
     share = EXACT_GATE if rule.meta.exact else APPROXIMATE_GATE
-    return passes_gate(savings.of(edits.merge(first)[0]), context.cost, share)
+    joint = saving_of(edits.merge(first)[0], context.savings, context.cost)
+    return passes_gate(joint, context.cost, share)

@@ -1,20 +1,13 @@
-"""What an edit saves, counted on the nodes it touches.
-
-The difference equals the cost of the whole graph minus the cost of the whole edited graph:
-nodes that are neither taken out, put in nor rewired cost the same in both. Only the touched
-nodes are counted, so that a model with thousands of findings is not counted thousands of times.
-"""
+"""Savings and totals as the report has them, and the gate under which findings are not shown."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-
 from convlint.contract import Saving, Totals
-from convlint.cost import GraphCost, NodeCost, count_node
+from convlint.cost import GraphCost, Savings
 from convlint.edit import GraphEdit
-from convlint.ir.graph import ModelGraph
-from convlint.ir.nodes import Node, Param, Ref, TensorSpec
+
+GATED = ("macs", "params", "param_bytes", "activation_bytes", "bytes_read", "peak_activation_bytes")
+"""The quantities of which a finding has to save a share; kernels and other ops are told only."""
 
 
 def totals(cost: GraphCost) -> Totals:
@@ -34,72 +27,21 @@ def totals(cost: GraphCost) -> Totals:
     )
 
 
-class Savings:
-    """Counts edits of one graph against it."""
-
-    def __init__(self, graph: ModelGraph, cost: GraphCost) -> None:
-        self._graph = graph
-        self._cost = cost
-        self._uses = Counter(key for node in graph for key in _storages(node.params))
-        self._uses.update(_storages(graph.unused).keys())
-
-    def of(self, edit: GraphEdit) -> Saving:
-        """Return the cost of the graph minus the cost of the edited graph."""
-        taken = [self._graph[key] for key in edit.removed]
-        before = [self._cost.nodes[node.id] for node in taken]
-        after = self._count_added(edit)
-        params, param_bytes = self._params(taken, edit.added)
-        macs = _sum(before, "macs") - _sum(after, "macs")
-        return Saving(
-            macs=macs,
-            params=params,
-            param_bytes=param_bytes,
-            activation_bytes=_sum(before, "bytes_written") - _sum(after, "bytes_written"),
-            macs_percent=percent(macs, self._cost.macs),
-            params_percent=percent(params, self._cost.params),
-        )
-
-    def _count_added(self, edit: GraphEdit) -> list[NodeCost]:
-        made = {node.id: node for node in edit.added}
-
-        def spec(ref: Ref) -> TensorSpec:
-            for _ in range(len(edit.redirect) + 1):
-                if ref.node in made or ref not in edit.redirect:
-                    break
-                ref = edit.redirect[ref]
-            node = made.get(ref.node) or self._graph[ref.node]
-            return node.outputs[ref.output]
-
-        return [count_node(node, tuple(map(spec, node.inputs))) for node in edit.added]
-
-    def _params(self, taken: Iterable[Node], added: Iterable[Node]) -> tuple[int, int]:
-        """Return (elements, bytes) of storages that no node uses any more, minus the new ones."""
-        gone: Counter[str] = Counter()
-        known: dict[str, Param] = {}
-        for node in taken:
-            known.update(_storages(node.params))
-            gone.update(_storages(node.params).keys())
-        made: dict[str, Param] = {}
-        for node in added:
-            made.update(_storages(node.params))
-        lost = [
-            param
-            for key, param in known.items()
-            if gone[key] == self._uses[key] and key not in made
-        ]
-        new = [param for key, param in made.items() if key not in self._uses]
-        return (
-            sum(param.elements for param in lost) - sum(param.elements for param in new),
-            sum(param.bytes for param in lost) - sum(param.bytes for param in new),
-        )
-
-
-def _storages(params: Iterable[Param]) -> dict[str, Param]:
-    return {param.storage: param for param in params if not param.buffer}
-
-
-def _sum(costs: Iterable[NodeCost], quantity: str) -> int:
-    return sum(getattr(cost, quantity) for cost in costs)
+def saving_of(edit: GraphEdit, savings: Savings, cost: GraphCost) -> Saving:
+    """Return what an edit saves, with its share of the model and the fall of the peak."""
+    saved = savings.of(edit)
+    return Saving(
+        macs=saved.macs,
+        params=saved.params,
+        param_bytes=saved.param_bytes,
+        activation_bytes=saved.activation_bytes,
+        macs_percent=percent(saved.macs, cost.macs),
+        params_percent=percent(saved.params, cost.params),
+        bytes_read=saved.bytes_read,
+        other_ops=saved.other_ops,
+        peak_activation_bytes=savings.peak_of(edit),
+        kernels=saved.kernels,
+    )
 
 
 def percent(part: int, whole: int) -> float:
@@ -109,8 +51,7 @@ def percent(part: int, whole: int) -> float:
 
 def passes_gate(saving: Saving, cost: GraphCost, share: float) -> bool:
     """Tell whether the saving is at least this share of the model in any counted quantity."""
-    quantities = ("macs", "params", "param_bytes", "activation_bytes")
     return any(
         getattr(saving, name) > 0 and getattr(saving, name) >= share * getattr(cost, name)
-        for name in quantities
+        for name in GATED
     )

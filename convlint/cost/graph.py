@@ -20,7 +20,8 @@ class GraphCost:
     counted; ``weight_bytes`` are their bytes by dtype, ``param_bytes`` the sum of those, and
     ``buffer_bytes`` stand apart. ``activation_bytes`` are bytes written by all nodes that
     compute something, ``bytes_read`` what they read, weights included, when nothing is fused.
-    ``peak_activation_bytes`` is reached while a node of ``peak_module`` runs.
+    ``peak_activation_bytes`` is reached while a node of ``peak_module`` runs and the results of
+    ``peak_nodes`` are in memory.
     """
 
     macs: int
@@ -33,6 +34,7 @@ class GraphCost:
     bytes_read: int
     weight_bytes: dict[str, int]
     peak_module: str
+    peak_nodes: frozenset[str]
     nodes: dict[str, NodeCost]
 
     @property
@@ -69,5 +71,6 @@ def count(graph: ModelGraph) -> GraphCost:
         bytes_read=sum(cost.bytes_read for cost in nodes.values()),
         weight_bytes=dict(sorted(weight_bytes.items())),
         peak_module=graph[top.node].module if top.node else "",
+        peak_nodes=top.alive,
         nodes=nodes,
     )

@@ -18,10 +18,11 @@ _VIEWS = (ir.Reshape, ir.Permute, ir.Slice, ir.Split, ir.Expand, ir.Identity, ir
 
 
 class Peak(NamedTuple):
-    """The most bytes alive at once, and the first node that runs while they are."""
+    """The most bytes alive at once, the first node that runs while they are, whose they are."""
 
     bytes: int
     node: str
+    alive: frozenset[str] = frozenset()
 
 
 def peak(graph: ModelGraph) -> Peak:
@@ -41,7 +42,17 @@ def peak(graph: ModelGraph) -> Peak:
         if alive > top.bytes:
             top = Peak(alive, node.id)
         alive -= dying.get(place, 0)
-    return top
+    return top._replace(alive=_alive_at(graph, top.node, owner, last)) if top.node else top
+
+
+def _alive_at(
+    graph: ModelGraph, node: str, owner: dict[str, str], last: dict[str, int]
+) -> frozenset[str]:
+    """Return the nodes whose results are in memory that is needed while ``node`` runs."""
+    place = graph.order[node]
+    return frozenset(
+        other.id for other in graph.nodes[: place + 1] if last[owner[other.id]] >= place
+    )
 
 
 def _lifetimes(graph: ModelGraph) -> tuple[dict[str, str], dict[str, int]]:

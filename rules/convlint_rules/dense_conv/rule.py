@@ -37,6 +37,10 @@ info everywhere. Silent on
 stems, prediction layers, grouped and transposed convs, convs that already stand beside a
 depthwise one, Fused-MBConv blocks and models under 5 MMACs.
 
+Already done by
+---------------
+Nobody: it is another function.
+
 Options
 -------
 min-share = 0.02: least share of the model's MACs that a layer holds.

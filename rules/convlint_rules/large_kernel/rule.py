@@ -39,6 +39,10 @@ channels (three 3x3 cost more than a 7x7 on RGB), depthwise and grouped kernels,
 (kernel <= stride), 1xk with kx1, already dilated or transposed ones, the prediction layer (also
 one that a pixel shuffle brings to 4 channels or fewer, ESPCN), and kernels over half the map. An even kernel has no odd dilated twin: words only, no saving.
 
+Already done by
+---------------
+Nobody: it is another function.
+
 Options
 -------
 min-kernel = 5: least taps per axis.

@@ -40,6 +40,10 @@ shuffles) and v2. Two depthwise convs count in a plain chain only: silent on a l
 factorised in two (the second dilated, or a 1xk strip), on a fixed filter (blur), on token mixers
 with a shortcut (FastViT) and on contexts that are read in between (FocalNet).
 
+Already done by
+---------------
+Nobody: it is another function.
+
 Options
 -------
 min-run = 2: shortest run of grouped convs that is told.
