@@ -4,6 +4,8 @@
     report = convlint.lint(model, torch.randn(1, 3, 224, 224))
     report.totals.macs, report.findings[0].saving.macs
 
+    faster, report = convlint.apply(model, torch.randn(1, 3, 224, 224))
+
 Everything is loaded when it is first used: ``import convlint`` costs nothing.
 """
 
@@ -12,15 +14,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convlint.api import lint
+    from convlint.api import Application, apply, lint
     from convlint.contract import Finding, ModelReport
     from convlint.errors import ConvlintError
 
 __version__ = "0.1.0"
 
-__all__ = ["ConvlintError", "Finding", "ModelReport", "__version__", "lint"]
+__all__ = ["Application", "ConvlintError", "Finding", "ModelReport", "__version__", "apply", "lint"]
 
 _HOMES = {
+    "Application": "convlint.api",
+    "apply": "convlint.api",
     "lint": "convlint.api",
     "Finding": "convlint.contract",
     "ModelReport": "convlint.contract",

@@ -6,6 +6,7 @@ ConvlintError
 +-- PluginError        a rule or report that cannot be loaded
 +-- GraphError         a ModelGraph that breaks an invariant
 +-- ModelError         a model that could not be imported, built or traced
++-- ApplyError         a rewrite that cannot be made on the torch model
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class GraphError(ConvlintError):
 
 class ModelError(ConvlintError):
     """A model could not be imported, built or traced."""
+
+
+class ApplyError(ConvlintError):
+    """A rewrite cannot be made on the torch model, or its outputs differ."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
-from convlint import edit as edits
 from convlint.checking.findings import findings_of
 from convlint.checking.layers import layers
+from convlint.checking.rewriting import Step, rewrite_exactly, rewrite_once
 from convlint.checking.run import ActiveRule, RuleRun, crash, run_rules
 from convlint.checking.savings import totals
-from convlint.contract import After, Context, Finding, ModelReport, Totals
+from convlint.contract import After, Context, Finding, ModelReport
 from convlint.cost import count
-from convlint.edit import GraphEdit
 from convlint.errors import GraphError
 from convlint.ir import nodes as ir
 from convlint.ir.codec import open_document
@@ -49,7 +47,7 @@ def _check(reply: Reply, context: Context, active: tuple[ActiveRule, ...]) -> Mo
         status="partial" if partial else reply.status,
         inputs=reply.inputs,
         totals=totals(context.cost),
-        after=_after(context, runs),
+        after=_after(context, runs, active)[0],
         layers=layers(context.graph, context.cost),
         findings=findings,
         diagnostics=(
@@ -112,30 +110,19 @@ def _dearest_first(finding: Finding) -> tuple[int, int, str, str, int]:
     return (-finding.saving.macs, -finding.saving.params, finding.code, path, line)
 
 
-def _after(context: Context, runs: tuple[RuleRun, ...]) -> After:
-    exact = [run for run in runs if run.active.rule.meta.exact]
-    rest = [run for run in runs if not run.active.rule.meta.exact]
-    return After(exact=_rewritten(context, exact), all=_rewritten(context, [*exact, *rest]))
-
-
-def _rewritten(context: Context, runs: Iterable[RuleRun]) -> Totals:
-    """Return the totals with all compatible edits made, rule by rule in this order.
-
-    A rule whose edits do not go together with the earlier ones is left out.
-    """
-    made: list[GraphEdit] = []
-    cost = context.cost
-    for run in runs:
-        ways = [way for proposal in run.proposals if (way := proposal.edit()) is not None]
-        if not ways:
-            continue
-        try:
-            graph = edits.apply(context.graph, edits.merge([*made, *ways])[0])
-        except GraphError:
-            continue
-        made += ways
-        cost = count(graph)
-    return totals(cost)
+def _after(
+    context: Context, runs: tuple[RuleRun, ...], active: tuple[ActiveRule, ...]
+) -> tuple[After, list[Step]]:
+    """Return the totals after all exact rewrites and after all, and the steps of the exact ones."""
+    steps: list[Step] = []
+    if any(run.proposals for run in runs if run.active.rule.meta.exact):
+        steps += rewrite_exactly(context, active)
+    exact = steps[-1].context if steps else context
+    rest: list[Step] = []
+    if any(run.proposals for run in runs if not run.active.rule.meta.exact):
+        rest += rewrite_once(exact, active)
+    everything = rest[-1].context if rest else exact
+    return After(exact=totals(exact.cost), all=totals(everything.cost)), steps
 
 
 def _unknown_ops(graph: ModelGraph) -> tuple[Diagnostic, ...]:

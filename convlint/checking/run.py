@@ -68,7 +68,7 @@ def run_rules(context: Context, active: tuple[ActiveRule, ...]) -> tuple[RuleRun
     """
     claims = _Claims()
     runs = []
-    for one in _winners_first(active):
+    for one in in_order(active):
         try:
             run = _run(context, one, claims)
         except Exception as error:
@@ -85,7 +85,13 @@ def crash(rule: Rule, error: Exception) -> Diagnostic:
     return Diagnostic(code="CL903", message=message, severity="error")
 
 
-def _winners_first(active: tuple[ActiveRule, ...]) -> Iterator[ActiveRule]:
+def run_rule(context: Context, one: ActiveRule) -> RuleRun:
+    """Return what one rule makes of the graph, as if it were alone; raise what the rule raises."""
+    return _run(context, one, _Claims())
+
+
+def in_order(active: tuple[ActiveRule, ...]) -> Iterator[ActiveRule]:
+    """Yield the rules by code, those that a rule yields to before it."""
     by_code = {one.rule.meta.code: one for one in active}
     done: set[str] = set()
 

@@ -64,6 +64,34 @@ def on_cpu(model: nn.Module) -> Iterator[dict[int, str]]:
 
 
 @contextmanager
+def in_double(model: nn.Module) -> Iterator[dict[int, str]]:
+    """Give every parameter and buffer a float64 copy inside; eval mode; all put back after."""
+
+    def make(tensor: torch.Tensor) -> torch.Tensor:
+        made = tensor.detach().clone()
+        if made.is_floating_point():
+            made = made.double()
+        elif made.is_complex():
+            made = made.to(torch.complex128)
+        kept_kind = isinstance(tensor, nn.Parameter)
+        return nn.Parameter(made, tensor.requires_grad) if kept_kind else made
+
+    with _exchanged(model, make) as storages:
+        yield storages
+
+
+@contextmanager
+def as_it_is(model: nn.Module) -> Iterator[dict[int, str]]:
+    """Let the model run on its own parameters and on copies of its buffers, in eval mode."""
+
+    def make(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if isinstance(tensor, nn.Parameter) else tensor.clone()
+
+    with _exchanged(model, make) as storages:
+        yield storages
+
+
+@contextmanager
 def _exchanged(
     model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]
 ) -> Iterator[dict[int, str]]:

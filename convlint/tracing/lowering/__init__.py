@@ -7,6 +7,6 @@ products. What none of them knows is an Opaque node.
 
 from __future__ import annotations
 
-from convlint.tracing.lowering.lower import lower
+from convlint.tracing.lowering.lower import Bound, lower, lower_bound
 
-__all__ = ["lower"]
+__all__ = ["Bound", "lower", "lower_bound"]

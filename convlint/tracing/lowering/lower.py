@@ -49,7 +49,29 @@ def lower(trace: Trace, storages: dict[int, str]) -> ModelGraph:
 
     ``storages`` gives the storage key of a tensor by its id, where the trace ran on twins.
     """
-    return _Lowering(trace, Parameters(trace, storages)).run()
+    return lower_bound(trace, storages).graph
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A ModelGraph that still knows the calls it was made from.
+
+    A node's id is the name of its fx node, if it has one. ``reads`` says for each id which value
+    each tensor argument of that call had; ``parts`` which fx node takes a result out of a call
+    that returned several.
+    """
+
+    graph: ModelGraph
+    trace: Trace
+    reads: dict[str, dict[fx.Node, Ref]]
+    parts: dict[Ref, fx.Node]
+
+
+def lower_bound(trace: Trace, storages: dict[int, str]) -> Bound:
+    """Return the ModelGraph of ``trace`` with what ties it to the trace."""
+    lowering = _Lowering(trace, Parameters(trace, storages))
+    graph = lowering.run()
+    return Bound(graph, trace, lowering.reads, lowering.part_nodes)
 
 
 @dataclass(slots=True)
@@ -61,6 +83,8 @@ class _Lowering:
     parts: dict[fx.Node, tuple[str, int]] = field(default_factory=dict)
     memory: writes.Memory = field(init=False)
     folded: set[str] = field(default_factory=set)
+    reads: dict[str, dict[fx.Node, Ref]] = field(default_factory=dict)
+    part_nodes: dict[Ref, fx.Node] = field(default_factory=dict)
 
     def run(self) -> ModelGraph:
         self.memory = writes.Memory(self.trace.graph)
@@ -87,6 +111,7 @@ class _Lowering:
     def _output(self, node: fx.Node) -> None:
         inputs = tuple(dict.fromkeys(self._ref(source) for source in node.all_input_nodes))
         self.nodes.append(Node(node.name, ir.Output(), inputs))
+        self._bind(node)
 
     # -- one call -------------------------------------------------------------------
 
@@ -155,6 +180,7 @@ class _Lowering:
                 self._written(target, node)
                 return
         inputs = tuple(dict.fromkeys(self._ref(n) for n in call.tensors))
+        self._bind(node)
         self.nodes.append(self._node(node, ir.Opaque("setitem", False), inputs, (spec,), (), None))
         self.refs[node] = Ref(node.name)
         self._written(target, node)
@@ -220,6 +246,8 @@ class _Lowering:
         self.refs[node] = Ref(base, place)
         if record_of(node).parts:
             self.parts[node] = (base, place)
+        else:
+            self.part_nodes[Ref(base, place)] = node
         return True
 
     def _place(self, source: fx.Node, key: Any) -> int:
@@ -235,6 +263,7 @@ class _Lowering:
 
     def _emit(self, node: fx.Node, lowered: Lowered, layer: nn.Module | None) -> None:
         inputs = tuple(self._ref(source) for source in lowered.inputs)
+        self._bind(node)
         params = tuple(self.parameters.of_call(role, what, node) for role, what in lowered.params)
         outputs = record_of(node).outputs
         op = lowered.op
@@ -243,6 +272,11 @@ class _Lowering:
             return
         self.nodes.append(self._node(node, op, inputs, outputs, params, layer))
         self._results(node, node.name)
+
+    def _bind(self, node: fx.Node) -> None:
+        """Remember which values the arguments of a call have now."""
+        known = {arg: self.refs[arg] for arg in node.all_input_nodes if arg in self.refs}
+        self.reads[node.name] = known
 
     def _unbatched(
         self, node: fx.Node, op: ir.Conv, inputs: tuple[Ref, ...], params: Any, layer: Any

@@ -1,0 +1,76 @@
+"""Compares two models on the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from convlint.tracing.tensors import map_tensors, tensors_in
+from convlint.tracing.trace import plain
+
+BOUND = 1e-9
+"""The largest difference of float64 outputs, in parts of the outputs' scale."""
+
+
+def outputs_of(model: Callable[..., Any], args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """Return the tensors that a model returns, in the order of a traced graph's outputs."""
+    with torch.no_grad():
+        result = model(*args, **kwargs)
+    return [tensor.detach().clone() for tensor in tensors_in(plain(result))]
+
+
+def difference(expected: list[torch.Tensor], found: list[torch.Tensor]) -> float:
+    """Return the largest difference in parts of the scale of the output it is in.
+
+    Infinite where numbers, shapes or kinds of outputs differ, or where one alone is not finite.
+    """
+    if [t.shape for t in expected] != [t.shape for t in found]:
+        return float("inf")
+    return max((_one(a, b) for a, b in zip(expected, found, strict=True)), default=0.0)
+
+
+def _one(a: torch.Tensor, b: torch.Tensor) -> float:
+    if a.numel() == 0 or torch.equal(a, b):
+        return 0.0
+    if not (a.is_floating_point() or a.is_complex()):
+        return float("inf")
+    a, b = a.to(torch.complex128), b.to(torch.complex128)
+    same = (a == b) | (torch.isnan(a.real) & torch.isnan(b.real))
+    gap = torch.where(same, torch.zeros_like(a), a - b).abs()
+    if not bool(torch.isfinite(gap).all()):
+        return float("inf")
+    finite = a.abs()[torch.isfinite(a.abs())]
+    scale = float(finite.max()) if finite.numel() else 0.0
+    return float(gap.max()) / max(scale, 1e-30)
+
+
+def in_double(value: Any) -> Any:
+    """Return nested containers with floating tensors in float64, complex ones in complex128."""
+
+    def change(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_complex():
+            return tensor.detach().to(torch.complex128)
+        return tensor.detach().double() if tensor.is_floating_point() else tensor.detach()
+
+    return map_tensors(value, change)
+
+
+def alike(value: Any, seed: int) -> Any:
+    """Return containers of the same shapes with other random content in floating tensors."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def change(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_floating_point():
+            return tensor
+        made = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+        return made.to(dtype=tensor.dtype, device=tensor.device)
+
+    return map_tensors(value, change)
+
+
+def trials(args: Any, kwargs: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the given inputs in float64, then random ones of the same shapes."""
+    yield in_double((args, kwargs))
+    yield alike(in_double((args, kwargs)), seed=1)
