@@ -203,7 +203,9 @@ class Recorder:
             return self.graph.call_function(operator.getitem, args)
         if name == "__setitem__":
             return self.graph.call_function(operator.setitem, args)
-        if isinstance(func, _DESCRIPTORS) or getattr(torch.Tensor, name, None) is func:
+        method = isinstance(func, _DESCRIPTORS) or getattr(torch.Tensor, name, None) is func
+        wrapped = getattr(func, "__module__", "") == "torch._tensor" and hasattr(torch.Tensor, name)
+        if method or wrapped:
             return self.graph.call_method(name, args, kwargs)
         return self.graph.call_function(func, args, kwargs)
 
