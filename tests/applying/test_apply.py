@@ -213,7 +213,7 @@ def test_a_model_without_weights_is_refused():
     """Meta tensors have no content to carry."""
     with torch.device("meta"):
         model = Two()
-    with pytest.raises(ApplyError, match="first.weight is on the meta device"):
+    with pytest.raises(ApplyError, match=r"first\.weight is on the meta device"):
         convlint.apply(model, torch.randn(1, 3, 4, 4))
 
 
@@ -239,7 +239,7 @@ def test_asymmetric_padding_is_emitted_as_a_padding_before():
 
     def cropped(context: Context, site, options) -> tuple[Rewrite, ...]:
         node = context.graph[site.anchor]
-        n, c, h, w = context.graph.spec(node.inputs[0]).shape
+        n, _c, h, w = context.graph.spec(node.inputs[0]).shape
         _, out, _, _ = node.output.shape
         import msgspec
 
