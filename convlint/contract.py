@@ -315,8 +315,31 @@ class Refused(Struct, frozen=True):
     reason: str
 
 
+class Step(Struct, frozen=True):
+    """One exact rewrite in the order they are made: ``totals`` are the model's after it."""
+
+    code: str
+    name: str
+    modules: tuple[str, ...]
+    totals: Totals
+
+
+class Check(Struct, frozen=True):
+    """What became of one rule: how many places it looked at, and whether it crashed.
+
+    A rule that looked at places and has no finding passed; one without a place does not apply.
+    """
+
+    code: str
+    places: int = 0
+    crashed: bool = False
+
+
 class ModelReport(Struct, frozen=True):
-    """Everything convlint says about one model."""
+    """Everything convlint says about one model.
+
+    ``steps`` are the exact rewrites in the order they are made; ``checks`` one a rule that ran.
+    """
 
     target: str
     status: str
@@ -328,6 +351,8 @@ class ModelReport(Struct, frozen=True):
     diagnostics: tuple[Diagnostic, ...] = ()
     refusals: tuple[Refused, ...] = ()
     expression: str = ""
+    steps: tuple[Step, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form as plain builtins."""
@@ -343,12 +368,17 @@ class Tool(Struct, frozen=True):
 
 
 class RuleInfo(Struct, frozen=True):
-    """A rule that ran, for the report's list of what was checked."""
+    """A rule that ran, for the report's list of what was checked.
+
+    ``at_size`` and ``done_by`` are those of :class:`RuleMeta`.
+    """
 
     code: str
     name: str
     summary: str
     exact: bool
+    at_size: bool = False
+    done_by: tuple[str, ...] = ()
 
 
 class Summary(Struct, frozen=True):
@@ -378,12 +408,17 @@ class RunReport(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a report is to be shown: columns and colours of the terminal, and how much."""
+    """How a report is to be shown: columns and colours of the terminal, and how much.
+
+    ``link_base`` is what stands before "path#L12" where a report links to lines of code, such
+    as "https://github.com/me/net/blob/main/"; "" makes no links.
+    """
 
     width: int = 100
     color: bool = False
     verbose: int = 0
     quiet: bool = False
+    link_base: str = ""
 
 
 @dataclass(frozen=True, slots=True)

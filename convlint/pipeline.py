@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import convlint
 from convlint import checking, discover, frames, gate, plugins, wire
-from convlint.contract import SCHEMA_VERSION, RuleInfo, RunReport, Tool
+from convlint.contract import SCHEMA_VERSION, RuleInfo, RuleMeta, RunReport, Tool
 from convlint.sandbox import Limits, Sandbox
 from convlint.settings import Settings
 from convlint.settings.python import interpreter
@@ -121,6 +121,12 @@ def _report(
         models=tuple(outcome.report for outcome in outcomes),
         summary=gate.judge(outcomes, settings.fail_level, exit_zero=job.exit_zero),
         profile=settings.profile.value,
-        rules=tuple(RuleInfo(meta.code, meta.name, meta.summary, meta.exact) for meta in metas),
+        rules=tuple(_info(meta) for meta in metas),
     )
     return Run(report, outcomes)
+
+
+def _info(meta: RuleMeta) -> RuleInfo:
+    return RuleInfo(
+        meta.code, meta.name, meta.summary, meta.exact, at_size=meta.at_size, done_by=meta.done_by
+    )

@@ -9,7 +9,7 @@ from convlint.checking.layers import layers
 from convlint.checking.rewriting import Step, rewrite_exactly, rewrite_once
 from convlint.checking.run import ActiveRule, RuleRun, crash, run_rules
 from convlint.checking.savings import totals
-from convlint.contract import After, Context, Finding, ModelReport
+from convlint.contract import After, Check, Context, Finding, ModelReport
 from convlint.cost import count
 from convlint.errors import GraphError
 from convlint.ir import nodes as ir
@@ -59,7 +59,19 @@ def _check(reply: Reply, context: Context, active: tuple[ActiveRule, ...]) -> Mo
         ),
         refusals=tuple(refusal for run in runs for refusal in run.refusals),
         expression=reply.expression,
+        checks=_checks(runs, crashes),
     )
+
+
+def _checks(runs: tuple[RuleRun, ...], crashes: tuple[Diagnostic, ...]) -> tuple[Check, ...]:
+    """Return what became of each rule; one may also crash while it words its findings."""
+    words = [each.message for each in crashes]
+    checks = []
+    for run in runs:
+        code = run.active.rule.meta.code
+        crashed = any(text.startswith(f"rule {code} ") for text in words)
+        checks.append(Check(code, run.places, crashed))
+    return tuple(checks)
 
 
 def _unread(

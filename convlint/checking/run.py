@@ -41,12 +41,13 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class RuleRun:
-    """What one rule made of the graph."""
+    """What one rule made of the graph; ``places`` are those it looked at."""
 
     active: ActiveRule
     proposals: tuple[Proposal, ...] = ()
     refusals: tuple[Refused, ...] = ()
     crash: Diagnostic | None = None
+    places: int = 0
 
 
 @dataclass(slots=True)
@@ -111,7 +112,9 @@ def _run(context: Context, one: ActiveRule, claims: _Claims) -> RuleRun:
     rule, options = one.rule, one.options
     proposals: list[Proposal] = []
     refusals: list[Refused] = []
+    places = 0
     for site in rule.find(context, options):
+        places += 1
         if claims.taken(rule.meta.yields_to, site.anchor):
             continue
         refusal = rule.guard(context, site, options)
@@ -123,7 +126,7 @@ def _run(context: Context, one: ActiveRule, claims: _Claims) -> RuleRun:
     _prove(context, proposals)
     if rule.meta.gated and not _worth_it(context, rule, proposals):
         proposals = []
-    return RuleRun(one, tuple(proposals), tuple(refusals))
+    return RuleRun(one, tuple(proposals), tuple(refusals), places=places)
 
 
 def _prove(context: Context, proposals: list[Proposal]) -> None:
