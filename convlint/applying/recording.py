@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import fx, nn
 
+from convlint.applying.origins import origins
 from convlint.applying.program import Program
 from convlint.applying.values import Values
 from convlint.applying.weights import compute
@@ -46,11 +47,17 @@ class Recording:
 
     def module(self) -> fx.GraphModule:
         """Return the torch model with the steps made; raise ApplyError where it cannot be."""
+        return self.emitted()[0]
+
+    def emitted(self) -> tuple[fx.GraphModule, dict[str, tuple[str, ...]]]:
+        """Return the torch model, and for each key of its state_dict the old keys it comes from."""
         redirect: dict[Ref, Ref] = {}
         for step in self.steps:
             for made in step.made:
                 redirect.update(made.edit.redirect)
-        return Program(self.bound, self.now.graph, redirect, self.values).module()
+        program = Program(self.bound, self.now.graph, redirect, self.values)
+        module = program.module()
+        return module, origins(module, self.bound.graph, self.steps, program.parameters)
 
 
 def start(

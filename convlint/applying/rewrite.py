@@ -39,7 +39,8 @@ class Applied:
     the model takes, in order. ``before`` and ``after`` are the graphs with their costs.
     ``largest_difference`` is that of the outputs in float64 with the exact rewrites made, in
     parts of the outputs' scale; None where nothing was compared (``note`` says why, if there was
-    something to). ``refused`` are rewrites that were not made, each with its reason.
+    something to). ``refused`` are rewrites that were not made, each with its reason. ``origins``
+    gives for each key of the module's state_dict the old keys that it is made of.
     """
 
     module: fx.GraphModule
@@ -49,6 +50,7 @@ class Applied:
     largest_difference: float | None
     refused: tuple[str, ...] = ()
     note: str = ""
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,10 @@ def apply(task: Task) -> Applied:
         made = _make_exact(task, task.given, storages, refused)
         for step in rewrite_once(made.now, task.active):
             made.take(step)
-        module = made.module()
+        module, keys = made.emitted()
     changes = tuple(change for step in made.steps for change in _changes(step))
     reasons = tuple(refused.reasons.values())
-    return Applied(module, changes, made.start, made.now, largest, reasons, note)
+    return Applied(module, changes, made.start, made.now, largest, reasons, note, keys)
 
 
 def _make_exact(task: Task, given: Any, storages: dict[int, str], refused: _Refused) -> Recording:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from convlint import __version__
+from convlint.cli.apply import apply
 from convlint.cli.check import check
 from convlint.cli.config import config
 from convlint.cli.cost import cost
+from convlint.cli.measure import measure
 from convlint.cli.rule import rule
 
 _OF_THE_GROUP = frozenset({"--help", "-h", "--version"})
@@ -42,3 +44,5 @@ convlint.add_command(check)
 convlint.add_command(cost)
 convlint.add_command(rule)
 convlint.add_command(config)
+convlint.add_command(apply)
+convlint.add_command(measure)

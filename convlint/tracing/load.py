@@ -68,8 +68,15 @@ def _package_name(file: Path) -> tuple[str, str] | None:
     return (str(folder), ".".join(parts)) if inside and named and parts else None
 
 
-def make_model(request: Request, module: ModuleType, locator: Locator) -> tuple[nn.Module, str]:
+def make_model(
+    request: Request,
+    module: ModuleType,
+    locator: Locator,
+    builder: Callable[[Callable[[], Any]], Any] = build,
+) -> tuple[nn.Module, str]:
     """Return (model, expression) of the first expression that gives an nn.Module.
+
+    ``builder`` runs the constructor (default: with weights on meta).
 
     Raises ReadError with the last failure. A tentative request whose name is no nn.Module
     raises one of the kind "not-a-module".
@@ -79,7 +86,7 @@ def make_model(request: Request, module: ModuleType, locator: Locator) -> tuple[
     failure: Failure | None = None
     for expression in request.expressions:
         try:
-            return _evaluate(expression, module, request, locator), expression
+            return _evaluate(expression, module, request, locator, builder), expression
         except ReadError as error:
             if error.failure.kind == "not-a-module" and request.tentative:
                 raise
@@ -98,13 +105,19 @@ def _no_expression(request: Request, module: ModuleType) -> Failure:
     return failures.needs_arguments(name, request.target, names, span)
 
 
-def _evaluate(expression: str, module: ModuleType, request: Request, locator: Locator) -> nn.Module:
+def _evaluate(
+    expression: str,
+    module: ModuleType,
+    request: Request,
+    locator: Locator,
+    builder: Callable[[Callable[[], Any]], Any],
+) -> nn.Module:
     def make() -> Any:
         value = eval(compile(expression, "<expression>", "eval"), vars(module))
         return _call(value, request)
 
     try:
-        value = build(make)
+        value = builder(make)
     except ReadError:
         raise
     except (NameError, AttributeError) as error:

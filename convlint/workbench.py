@@ -1,0 +1,81 @@
+"""The order of the steps of ``convlint apply`` and ``convlint measure``, on one screen.
+
+target -> Request -> Work -> a child with torch -> WorkReply
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from convlint import checking, discover, errors, gate, plugins, wire
+from convlint.sandbox import Limits
+from convlint.sandbox.task import Child, perform
+from convlint.settings import Settings
+from convlint.settings.python import interpreter
+from convlint.work import Files, RuleSpec, Timing, Work, WorkReply
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One or two models to work on; ``rules`` empty means all exact rules that are on."""
+
+    targets: tuple[str, ...]
+    model: str = ""
+    inputs: tuple[wire.InputSpec, ...] = ()
+    rules: tuple[str, ...] = ()
+    weights: str | None = None
+    files: Files = field(default_factory=Files)
+    timing: Timing | None = None
+    python: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+def work(task: Task, settings: Settings) -> WorkReply:
+    """Return what came of the task; raise ConvlintError where it cannot be started."""
+    requests = tuple(_request(task, settings, target) for target in task.targets)
+    active = _rules(task, settings)
+    job = Work(
+        requests=requests,
+        rules=tuple(_spec(one) for one in active),
+        profile=settings.profile.value,
+        weights=task.weights,
+        files=task.files,
+        timing=task.timing,
+    )
+    threads = task.timing.threads if task.timing is not None else 1
+    packages = tuple(dict.fromkeys(spec.module.partition(".")[0] for spec in job.rules))
+    child = Child(interpreter(Path(requests[0].root), task.python), threads, packages)
+    return perform(job, child, task.limits)
+
+
+def _request(task: Task, settings: Settings, target: str) -> wire.Request:
+    """Return the one model that a target names; raise UsageError where it names several or none."""
+    chosen = discover.Filter(settings.exclude, force=True)
+    targets = discover.locate((target,), chosen, model=task.model, hook=False)
+    found = discover.read(targets, settings.models, task.inputs, hook=False)
+    failures = [item.what for item in found if isinstance(item.what, wire.Reply)]
+    requests = [item.what for item in found if isinstance(item.what, wire.Request)]
+    if not requests and failures and failures[0].failure is not None:
+        failure = failures[0].failure
+        raise errors.ModelError(failure.message, where=target, fix=failure.fix)
+    if len(requests) != 1:
+        names = ", ".join(request.target for request in requests) or "none"
+        what = f"one model is needed, and {len(requests)} are there ({names})"
+        raise errors.UsageError(what, where=target, fix="name one: file.py:EXPR")
+    return requests[0]
+
+
+def _rules(task: Task, settings: Settings) -> tuple[checking.ActiveRule, ...]:
+    known = plugins.load_rules()
+    if task.rules:
+        chosen = replace(settings, select=task.rules, extend_select=(), ignore=())
+        return gate.active_rules(known, chosen)
+    return tuple(one for one in gate.active_rules(known, settings) if one.rule.meta.exact)
+
+
+def _spec(one: checking.ActiveRule) -> RuleSpec:
+    options = msgspec.to_builtins(one.options)
+    return RuleSpec(one.rule.find.__module__, options)
