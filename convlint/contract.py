@@ -316,12 +316,16 @@ class Refused(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """One exact rewrite in the order they are made: ``totals`` are the model's after it."""
+    """One exact rewrite in the order they are made: ``totals`` are the model's after it.
+
+    ``module_groups`` is ``modules`` folded, as in a finding.
+    """
 
     code: str
     name: str
     modules: tuple[str, ...]
     totals: Totals
+    module_groups: tuple[str, ...] = ()
 
 
 class Check(Struct, frozen=True):
