@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convlint import checking, frames, gate, plugins
+from convlint import checking, frames, gate, plugins, profiles
 from convlint.contract import ModelReport
-from convlint.errors import ApplyError, UsageError, suggest
-from convlint.settings import ALL_RULES, Profile, Settings
+from convlint.errors import ApplyError
+from convlint.profiles import Target
+from convlint.settings import ALL_RULES, Settings
 
 if TYPE_CHECKING:
     from convlint.applying import Change
@@ -42,7 +43,7 @@ def lint(
     reply = inline.read_instance(
         model, inputs, dict(kwargs or {}), target=target or type(model).__name__
     )
-    report = checking.check_model(reply, active, profile=settings.profile.value)
+    report = checking.check_model(reply, active, profile=settings.profile)
     return frames.fill(report, reply.sources)
 
 
@@ -105,7 +106,9 @@ def apply(
     if not inputs and not named:
         given, named = shapes.make(report.inputs, "cpu")
     made = applying.apply(
-        applying.Task(model, tuple(given), named, active, profile=profile, inferred=inferred)
+        applying.Task(
+            model, tuple(given), named, active, profile=_profile(profile), inferred=inferred
+        )
     )
     return Application(
         made.module, report, made.changes, made.largest_difference, made.refused, made.note
@@ -122,10 +125,5 @@ def _settings(where: str, select: Iterable[str], ignore: Iterable[str], profile:
     )
 
 
-def _profile(name: str) -> Profile:
-    try:
-        return Profile(name)
-    except ValueError:
-        known = [profile.value for profile in Profile]
-        fix = suggest(name, known) or f"known are {', '.join(known)}"
-        raise UsageError(f"unknown profile {name!r}", fix=fix) from None
+def _profile(name: str) -> Target:
+    return profiles.load(name, where="profile")

@@ -19,6 +19,7 @@ from convlint.cost import GraphCost, OtherOps, Saved, Savings
 from convlint.edit import GraphEdit
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import SourceSpan
+from convlint.profiles import GENERIC, Target
 from convlint.wire import Diagnostic, InputSpec
 
 SCHEMA_VERSION = 1
@@ -46,7 +47,7 @@ class Options(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields
 
 @dataclass(frozen=True)
 class Context:
-    """What a rule may look at: the graph, its counted costs, the target profile.
+    """What a rule may look at: the graph, its counted costs, the target.
 
     ``inferred`` is true where the input's shape was guessed: what holds only at the traced size
     is then an assumption.
@@ -54,8 +55,13 @@ class Context:
 
     graph: ModelGraph
     cost: GraphCost
-    profile: str = "generic"
+    target: Target = GENERIC
     inferred: bool = False
+
+    @property
+    def profile(self) -> str:
+        """The name of the target profile."""
+        return self.target.name
 
     @cached_property
     def savings(self) -> Savings:
@@ -144,9 +150,10 @@ class RuleMeta:
     at_size: bool = False
     done_by: tuple[str, ...] = ()
 
-    def severity_under(self, profile: str) -> Severity:
-        """Return the default severity under a target profile."""
-        return self.severity_by_profile.get(profile, self.severity)
+    def severity_under(self, target: Target) -> Severity:
+        """Return the default severity under a target profile, or under the one it is based on."""
+        known = [self.severity_by_profile.get(name) for name in target.family]
+        return next((severity for severity in known if severity is not None), self.severity)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def _check(
 ) -> gate.Outcome:
     if listen is not None:
         listen(reply)
-    report = checking.check_model(reply, active, profile=settings.profile.value)
+    report = checking.check_model(reply, active, profile=settings.profile)
     report = frames.fill(report, reply.sources)
     return gate.Outcome(asked, report, reply.failure, sources=reply.sources)
 
@@ -120,7 +120,7 @@ def _report(
         tool=Tool("convlint", convlint.__version__),
         models=tuple(outcome.report for outcome in outcomes),
         summary=gate.judge(outcomes, settings.fail_level, exit_zero=job.exit_zero),
-        profile=settings.profile.value,
+        profile=settings.profile.name,
         rules=tuple(_info(meta) for meta in metas),
     )
     return Run(report, outcomes)

@@ -10,6 +10,7 @@ import msgspec
 
 from convlint.contract import ModelReport, Saving, Totals
 from convlint.ir.nodes import Data
+from convlint.profiles import GENERIC, Target
 from convlint.wire import Failure, InputSpec, Request
 
 
@@ -59,7 +60,7 @@ class Work(Data, frozen=True):
 
     requests: tuple[Request, ...]
     rules: tuple[RuleSpec, ...] = ()
-    profile: str = "generic"
+    profile: Target = GENERIC
     weights: str | None = None
     files: Files = Files()
     timing: Timing | None = None

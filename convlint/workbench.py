@@ -40,7 +40,7 @@ def work(task: Task, settings: Settings) -> WorkReply:
     job = Work(
         requests=requests,
         rules=tuple(_spec(one) for one in active),
-        profile=settings.profile.value,
+        profile=settings.profile,
         weights=task.weights,
         files=task.files,
         timing=task.timing,

@@ -23,7 +23,7 @@ def test_without_a_table_all_is_default(tmp_path: Path) -> None:
     chosen = load(tmp_path, "[project]\nname = 'x'\n")
     assert chosen.select == (settings.ALL_RULES,)
     assert chosen.fail_level is settings.FailLevel.WARNING
-    assert chosen.profile is settings.Profile.GENERIC
+    assert chosen.profile.name == "generic"
     assert chosen.source("select") == "default"
 
 
@@ -81,10 +81,10 @@ def test_the_nearest_file_is_used(tmp_path: Path) -> None:
     inner.mkdir()
     (tmp_path / "pyproject.toml").write_text("[tool.convlint]\nprofile = 'cpu'\n")
     (inner / "pyproject.toml").write_text("[tool.convlint]\nprofile = 'arm'\n")
-    assert settings.load([inner], settings.Flags()).profile == "arm"
-    assert settings.load([tmp_path], settings.Flags()).profile == "cpu"
+    assert settings.load([inner], settings.Flags()).profile.name == "arm"
+    assert settings.load([tmp_path], settings.Flags()).profile.name == "cpu"
     given = settings.load([inner], settings.Flags(), tmp_path / "pyproject.toml")
-    assert given.profile == "cpu"
+    assert given.profile.name == "cpu"
 
 
 def test_targets_of_two_projects_need_the_same_settings(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from convlint.applying.given import Given
 from convlint.applying.recording import start
 from convlint.applying.rewrite import Applied, Task, apply
 from convlint.checking.run import ActiveRule
+from convlint.profiles import GENERIC, Target
 from convlint.tracing import inputs, twins
 from convlint.tracing.tensors import tensors_in
 from convlint.work import ChangeTold, Timed, Timing, WorkReply
@@ -40,7 +41,7 @@ class Variant:
 
 
 def measure(
-    given: Sequence[Given], active: tuple[ActiveRule, ...], timing: Timing, profile: str
+    given: Sequence[Given], active: tuple[ActiveRule, ...], timing: Timing, profile: Target
 ) -> WorkReply:
     """Return the times of one model now and rewritten, or of two models side by side.
 
@@ -101,7 +102,7 @@ def _plain(given: Given) -> Variant:
     """Return the model itself; its MACs are those of the recorded run."""
     with twins.as_it_is(given.model) as storages:
         told = (given.args, dict(given.kwargs))
-        recording = start(given.model, told, storages, profile="generic", inferred=given.inferred)
+        recording = start(given.model, told, storages, profile=GENERIC, inferred=given.inferred)
         module = recording.module()
     name = given.expression or given.target
     return Variant(name, module, _tensors(given), recording.start.cost.macs)
@@ -111,7 +112,7 @@ def _rewritten(
     given: Given,
     active: tuple[ActiveRule, ...],
     timing: Timing,
-    profile: str,
+    profile: Target,
     made: list[Applied],
 ) -> list[Variant]:
     """Return the model as it is, each rule's rewrites alone, and all exact ones."""
@@ -136,7 +137,7 @@ def _named(one: ActiveRule) -> str:
     return f"{one.rule.meta.code} {one.rule.meta.name}"
 
 
-def _apply(given: Given, active: tuple[ActiveRule, ...], profile: str) -> Applied:
+def _apply(given: Given, active: tuple[ActiveRule, ...], profile: Target) -> Applied:
     return apply(
         Task(given.model, given.args, given.kwargs, active, profile, inferred=given.inferred)
     )

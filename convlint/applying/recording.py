@@ -16,6 +16,7 @@ from convlint.contract import Context
 from convlint.cost import count
 from convlint.errors import ApplyError
 from convlint.ir.nodes import Ref
+from convlint.profiles import Target
 from convlint.tracing.lowering import Bound, lower_bound
 from convlint.tracing.sources import Locator
 from convlint.tracing.tensors import KnownValues
@@ -65,7 +66,7 @@ def start(
     given: tuple[tuple[Any, ...], dict[str, Any]],
     storages: dict[int, str],
     *,
-    profile: str,
+    profile: Target,
     inferred: bool,
 ) -> Recording:
     """Record ``model`` on real tensors; raise ApplyError where it stops early."""

@@ -15,6 +15,7 @@ from convlint.checking.rewriting import Step, rewrite_exactly, rewrite_once
 from convlint.checking.run import ActiveRule
 from convlint.contract import Context
 from convlint.errors import ApplyError
+from convlint.profiles import GENERIC, Target
 from convlint.tracing import twins
 from convlint.tracing.tensors import tensors_in
 
@@ -64,7 +65,7 @@ class Task:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     active: tuple[ActiveRule, ...]
-    profile: str = "generic"
+    profile: Target = GENERIC
     inferred: bool = False
     bound: float = proof.BOUND
 

@@ -17,6 +17,7 @@ from convlint.checking.run import ActiveRule
 from convlint.checking.savings import percent, totals
 from convlint.contract import ModelReport, Saving
 from convlint.errors import ConvlintError
+from convlint.profiles import Target
 from convlint.tracing import inline
 from convlint.tracing.failures import ReadError
 from convlint.wire import Failure
@@ -88,13 +89,13 @@ def active_rules(specs: tuple[RuleSpec, ...]) -> tuple[ActiveRule, ...]:
     return tuple(found)
 
 
-def _task(given: Given, active: tuple[ActiveRule, ...], profile: str) -> Task:
+def _task(given: Given, active: tuple[ActiveRule, ...], profile: Target) -> Task:
     return Task(
         given.model, given.args, given.kwargs, active, profile=profile, inferred=given.inferred
     )
 
 
-def _report(given: Given, active: tuple[ActiveRule, ...], profile: str) -> ModelReport:
+def _report(given: Given, active: tuple[ActiveRule, ...], profile: Target) -> ModelReport:
     reply = inline.read_instance(given.model, given.args, dict(given.kwargs), target=given.target)
     reply = msgspec.structs.replace(reply, inputs=given.specs, expression=given.expression)
     return checking.check_model(reply, active, profile=profile)

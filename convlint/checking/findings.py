@@ -86,7 +86,7 @@ def _finding(run: RuleRun, group: _Group, context: Context, identity: str) -> Fi
 
 def _severity(run: RuleRun, context: Context, advice: Advice) -> Severity:
     """Return the severity of one finding; what the settings ask for stands."""
-    usual = run.active.rule.meta.severity_under(context.profile)
+    usual = run.active.rule.meta.severity_under(context.target)
     return advice.severity or usual if run.active.severity is usual else run.active.severity
 
 

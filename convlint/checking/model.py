@@ -15,11 +15,12 @@ from convlint.errors import GraphError
 from convlint.ir import nodes as ir
 from convlint.ir.codec import open_document
 from convlint.ir.graph import ModelGraph
+from convlint.profiles import GENERIC, Target
 from convlint.wire import Diagnostic, Reply
 
 
 def check_model(
-    reply: Reply, active: tuple[ActiveRule, ...], *, profile: str = "generic"
+    reply: Reply, active: tuple[ActiveRule, ...], *, profile: Target = GENERIC
 ) -> ModelReport:
     """Return what the rules say about the model that ``reply`` holds.
 

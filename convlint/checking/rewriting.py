@@ -81,7 +81,7 @@ def _step(context: Context, one: ActiveRule, refused: frozenset[tuple[str, str]]
         graph = edits.apply(context.graph, edits.merge([each.edit for each in made])[0])
     except Exception:
         return None
-    after = Context(graph, count(graph), context.profile, context.inferred)
+    after = Context(graph, count(graph), context.target, context.inferred)
     return Step(one, made, context.graph, after)
 
 

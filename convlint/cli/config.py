@@ -39,7 +39,7 @@ def _values(settings: Settings) -> Iterator[str]:
         "ignore": list(settings.ignore),
         "exclude": list(settings.exclude),
         "fail-level": settings.fail_level.value,
-        "profile": settings.profile.value,
+        "profile": settings.profile.name,
         "models": [entry.target for entry in settings.models],
     }
     texts = {key: f"{key} = {json.dumps(value)}" for key, value in values.items()}

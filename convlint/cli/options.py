@@ -10,7 +10,7 @@ import click
 
 from convlint import errors
 from convlint.cli.types import Choice, words
-from convlint.settings import FailLevel, Flags, Profile, Settings, load
+from convlint.settings import FailLevel, Flags, Settings, load
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,8 +36,8 @@ def settings_options(command: Command) -> Command:
             ),
             click.option(
                 "--profile",
-                type=Choice(Profile),
-                help="The hardware whose thresholds count (default: generic).",
+                metavar="NAME",
+                help="The target whose thresholds count: a name or a .toml file (default: generic).",
             ),
             click.option(
                 "--config",

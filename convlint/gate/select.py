@@ -114,7 +114,7 @@ def _tables_by_code(rules: Sequence[Rule], settings: Settings) -> dict[str, Rule
 
 
 def _active(rule: Rule, table: RuleTable | None, settings: Settings) -> ActiveRule:
-    severity = rule.meta.severity_under(settings.profile.value)
+    severity = rule.meta.severity_under(settings.profile)
     if table is None:
         return ActiveRule(rule, severity, rule.options())
     return ActiveRule(rule, table.severity or severity, _options(rule, table))

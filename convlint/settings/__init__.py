@@ -11,7 +11,6 @@ from convlint.settings.model import (
     ALL_RULES,
     FailLevel,
     ModelEntry,
-    Profile,
     RuleTable,
     Settings,
 )
@@ -21,7 +20,6 @@ __all__ = [
     "FailLevel",
     "Flags",
     "ModelEntry",
-    "Profile",
     "RuleTable",
     "Settings",
     "load",

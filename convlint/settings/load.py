@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convlint import errors
+from convlint import errors, profiles
 from convlint.settings import table
-from convlint.settings.model import FailLevel, Profile, Settings
+from convlint.settings.model import FailLevel, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Flags:
     extend_select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] | None = None
     fail_level: FailLevel | None = None
-    profile: Profile | None = None
+    profile: str | None = None
 
 
 def load(places: Sequence[Path], flags: Flags, config: Path | None = None) -> Settings:
@@ -91,7 +91,7 @@ def _settings(values: dict[str, Any], where: str, root: Path, shown: str) -> Set
     read: dict[str, Callable[[object, str], object]] = {
         **dict.fromkeys(table.LISTS, table.strings),
         "fail-level": lambda value, here: table.choice(FailLevel, value, here),
-        "profile": lambda value, here: table.choice(Profile, value, here),
+        "profile": lambda value, here: table.profile(value, here, root),
         "rules": table.rule_tables,
         "models": lambda value, here: table.model_entries(value, here, root),
     }
@@ -120,7 +120,8 @@ def _merge(settings: Settings, flags: Flags) -> Settings:
             changes[key] = (*getattr(base, key), *more)
             old = sources.get(name)
             sources[name] = f"{old} and --{name}" if old else f"--{name}"
-    for key, value in (("fail_level", flags.fail_level), ("profile", flags.profile)):
+    target = None if flags.profile is None else profiles.load(flags.profile)
+    for key, value in (("fail_level", flags.fail_level), ("profile", target)):
         if value is not None:
             changes[key] = value
             sources[key.replace("_", "-")] = f"--{key.replace('_', '-')}"

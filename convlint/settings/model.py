@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convlint.contract import Severity
+from convlint.profiles import GENERIC, Target
 from convlint.wire import InputSpec
 
 ALL_RULES = "all"
@@ -25,18 +26,6 @@ class FailLevel(enum.StrEnum):
     def reached_by(self, severity: Severity) -> bool:
         """Say whether a finding of this severity counts."""
         return self is not FailLevel.NONE and severity.rank >= Severity(self.value).rank
-
-
-class Profile(enum.StrEnum):
-    """The hardware whose thresholds rules apply."""
-
-    GENERIC = "generic"
-    CPU = "cpu"
-    ARM = "arm"
-    GPU_FP16 = "gpu-fp16"
-    GPU_INT8 = "gpu-int8"
-    MCU = "mcu"
-    HTP = "htp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +68,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     fail_level: FailLevel = FailLevel.WARNING
-    profile: Profile = Profile.GENERIC
+    profile: Target = GENERIC
     rules: Mapping[str, RuleTable] = field(default_factory=dict)
     models: tuple[ModelEntry, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)

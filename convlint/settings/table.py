@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from convlint import errors
+from convlint import errors, profiles
 from convlint.contract import Severity
 from convlint.settings.inputs import parse_inputs
 from convlint.settings.model import ModelEntry, RuleTable
@@ -148,3 +148,16 @@ def _check_known(
         if key not in known:
             fix = errors.suggest(key, known) or f"known are {', '.join(sorted(known))}"
             raise errors.ConfigError(f"unknown key {key}", where=where, fix=fix)
+
+
+def profile(value: object, where: str, root: Path) -> profiles.Target:
+    """Return the target that a name, or a file below ``root``, stands for."""
+    if not isinstance(value, str):
+        found = _TOML_NAMES.get(type(value).__name__, type(value).__name__)
+        raise errors.ConfigError(f"expected string, got {found}", where=where)
+    if value.endswith(".toml") and not (root / value).resolve().is_relative_to(root.resolve()):
+        raise errors.ConfigError(f"{value} is outside the project", where=where)
+    try:
+        return profiles.load(value, root, where)
+    except errors.UsageError as error:
+        raise errors.ConfigError(error.what, where=where, fix=error.fix) from None

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from convlint import gate
+from convlint import gate, profiles
 from convlint.contract import Severity
 from convlint.errors import ConfigError, UsageError
-from convlint.settings import Profile, RuleTable, Settings
+from convlint.settings import RuleTable, Settings
 from tests.gate.made import RULES, KernelOptions
 
 
@@ -75,10 +75,10 @@ def test_severity_follows_profile_and_table() -> None:
     """A rule's severity is its default, that of the profile, or what the table says."""
     (_, dense) = gate.active_rules(RULES, settings())
     assert dense.severity is Severity.INFO
-    (_, dense) = gate.active_rules(RULES, settings(profile=Profile.CPU))
+    (_, dense) = gate.active_rules(RULES, settings(profile=profiles.load("cpu")))
     assert dense.severity is Severity.WARNING
     table = {"CL301": RuleTable("here", Severity.ERROR)}
-    (_, dense) = gate.active_rules(RULES, settings(profile=Profile.CPU, rules=table))
+    (_, dense) = gate.active_rules(RULES, settings(profile=profiles.load("cpu"), rules=table))
     assert dense.severity is Severity.ERROR
 
 

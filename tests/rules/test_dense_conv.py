@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from convlint import profiles
 from convlint.checking import ActiveRule, check_model
 from convlint.contract import Severity
 from convlint.ir import nodes as ir
@@ -153,7 +154,10 @@ def test_a_volume_is_advice_at_most():
         reply = Reply("net.py:Net", "complete", class_name="Net", graph=graph.document())
         for severity in (Severity.WARNING, Severity.ERROR):
             active = (ActiveRule(one, severity, one.options()),)
-            told += [f.severity for f in check_model(reply, active, profile="cpu").findings]
+            told += [
+                f.severity
+                for f in check_model(reply, active, profile=profiles.load("cpu")).findings
+            ]
     assert told == [Severity.INFO, Severity.ERROR, Severity.WARNING, Severity.ERROR]
 
 
