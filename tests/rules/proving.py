@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import nn
 
@@ -23,13 +21,14 @@ def scrambled(model: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def applied(model: nn.Module, code: str, *inputs: torch.Tensor, profile="generic") -> Application:
-    """Return the model with one rule applied, its outputs and its promised cost checked."""
-    model = scrambled(model)
-    made = convlint.apply(model, *inputs, rules=(code,), profile=profile)
+    """Return the model in float64 with one rule applied, outputs and promised cost checked."""
+    model = scrambled(model).double()
+    double = [x.double() if x.is_floating_point() else x for x in inputs]
+    made = convlint.apply(model, *double, rules=(code,), profile=profile)
     assert made.refused == ()
     if made.changes:
-        _same_outputs(model, made.module, *inputs)
-        again = convlint.lint(made.module, *inputs, select=(code,), profile=profile)
+        _same_outputs(model, made.module, *double)
+        again = convlint.lint(made.module, *double, select=(code,), profile=profile)
         promised = made.report.after.exact
         assert (again.totals.macs, again.totals.params) == (promised.macs, promised.params)
         assert not again.findings
@@ -37,15 +36,14 @@ def applied(model: nn.Module, code: str, *inputs: torch.Tensor, profile="generic
 
 
 def _same_outputs(model: nn.Module, module: nn.Module, *inputs: torch.Tensor) -> None:
-    double = [x.double() if x.is_floating_point() else x for x in inputs]
     with torch.no_grad():
-        expected = copy.deepcopy(model).double()(*double)
-        found = copy.deepcopy(module).double()(*double)
+        expected, found = model(*inputs), module(*inputs)
     if torch.is_tensor(expected):
         expected, found = (expected,), (found,)
     for a, b in zip(expected, found, strict=True):
         assert a.shape == b.shape
-        assert float((a - b).abs().max()) <= 1e-9 * max(float(a.abs().max()), 1e-30)
+        scale = max(float(a.double().abs().max()), 1e-30)
+        assert float((a - b).double().abs().max()) <= 1e-9 * scale
 
 
 def fires(model: nn.Module, code: str, *inputs: torch.Tensor, profile="generic") -> int:

@@ -144,7 +144,8 @@ def test_a_relu_that_only_relu6_reads():
     """relu6(relu(x)) is relu6(x), and only one of the two goes."""
     made = applied(Chain(nn.Identity(), nn.ReLU6()), CODE, torch.randn(1, 2, 8, 8))
     assert len(made.changes) == 1
-    assert [n.target for n in made.module.graph.nodes if n.op == "call_module"] == ["conv", "last"]
+    called = [n.target for n in made.module.graph.nodes if n.op.startswith("call_")]
+    assert called == ["conv", "between", "last"]
 
 
 def test_a_relu_that_others_read_too_stays_before_a_relu6():
@@ -206,7 +207,7 @@ def test_any_chain_keeps_its_outputs(names, last, seed):
     assert made.largest_difference in (None, 0)
 
 
-_ANY_RANK = frozenset({"add", "product", "scaled", "shifted", "negative", "difference", "dropout"})
+_ANY_RANK = frozenset({"product", "scaled", "shifted", "negative", "dropout"})
 
 
 @pytest.mark.parametrize(
