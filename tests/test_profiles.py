@@ -20,7 +20,7 @@ def test_every_value_has_a_source(name: str) -> None:
     values = [getattr(target, key) for key in target.__struct_fields__]
     told = [value for value in values if isinstance(value, profiles.Value)]
     assert told
-    assert all(len(value.source) >= 13 and "memory" not in value.source for value in told)
+    assert all(len(value.source) >= 13 and "from memory" not in value.source for value in told)
 
 
 def test_a_file_starts_from_its_base(tmp_path: Path) -> None:
@@ -65,9 +65,9 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, text: str, said: st
 
 def test_unknown_names_are_refused_with_the_close_one() -> None:
     """Beginnings and slips both lead to what was meant."""
-    with pytest.raises(UsageError, match="did you mean gpu-fp16 or gpu-int8"):
-        profiles.load("gpu")
-    with pytest.raises(UsageError, match="did you mean ethos-u"):
-        profiles.load("ethosu")
+    for word, said in (("gpu", "did you mean gpu-fp16 or gpu-int8"), ("ethosu", "mean ethos-u")):
+        with pytest.raises(UsageError) as caught:
+            profiles.load(word)
+        assert said in caught.value.format()
     with pytest.raises(ConfigError, match="cannot be read"):
         profiles.load("nowhere.toml")

@@ -116,7 +116,7 @@ def test_severity_follows_the_profile():
     """A warning on CPUs and microcontrollers, an info elsewhere."""
     meta = rule("CL301").meta
     warned = {p for p in ("generic", "cpu", "arm", "mcu", "gpu-fp16") if
-              meta.severity_under(p) is Severity.WARNING}  # fmt: skip
+              meta.severity_under(profiles.load(p)) is Severity.WARNING}  # fmt: skip
     assert warned == {"cpu", "arm", "mcu"}
 
 
