@@ -261,7 +261,9 @@ class Finding(Struct, frozen=True):
     """One finding: a rule at a constructor line, over all modules built there.
 
     ``module_groups`` is ``modules`` folded: "layer2.*.conv1 x8". ``saving`` is this finding's
-    alone; savings of overlapping findings do not add up. ``evidence`` and ``risk`` are words.
+    alone; savings of overlapping findings do not add up. ``risk`` is words. ``bound`` is "compute"
+    or "memory": what bounds the layers under the profile when nothing is fused, empty where the
+    profile does not tell.
     """
 
     code: str
@@ -282,6 +284,7 @@ class Finding(Struct, frozen=True):
     alternatives: tuple[Alternative, ...] = ()
     snippet: tuple[SnippetLine, ...] = ()
     sites: int = 1
+    bound: str = ""
 
 
 class ReceptiveField(Struct, frozen=True):
@@ -349,6 +352,8 @@ class Check(Struct, frozen=True):
 class ModelReport(Struct, frozen=True):
     """Everything convlint says about one model.
 
+    ``base`` are the totals of the same model in the revision compared with, None where there is
+    none or the model is new; ``budgets`` are the limits declared for it, kept ones too.
     ``steps`` are the exact rewrites in the order they are made; ``checks`` one a rule that ran.
     """
 

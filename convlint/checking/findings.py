@@ -81,7 +81,18 @@ def _finding(run: RuleRun, group: _Group, context: Context, identity: str) -> Fi
         risk=advice.risk,
         alternatives=_alternatives(group, context),
         sites=len(sites),
+        bound=_bound(group, context),
     )
+
+
+def _bound(group: _Group, context: Context) -> str:
+    """Return what bounds the layers found, by MACs for each byte that they move unfused."""
+    ridge = context.target.number("ridge")
+    costs = [context.cost.nodes[proposal.site.anchor] for proposal in group.proposals]
+    moved = sum(cost.bytes_moved for cost in costs)
+    if not ridge or not moved:
+        return ""
+    return "compute" if sum(cost.macs for cost in costs) >= ridge * moved else "memory"
 
 
 def _severity(run: RuleRun, context: Context, advice: Advice) -> Severity:
