@@ -257,6 +257,31 @@ class SnippetLine(Struct, frozen=True):
     text: str
 
 
+class Budget(Struct, frozen=True):
+    """A limit on a model, kept or broken.
+
+    ``key`` is how the configuration calls it ("max-macs"), ``quantity`` the name of the total it
+    limits, ``limit`` its text ("4.2 GMACs", "2%"), ``most`` the most that this allows, ``value``
+    what the model has, ``least`` what it has with all exact rewrites made. Where the limit is on
+    an increase, ``base`` is what the revision compared with had. Units are those of the quantity:
+    MACs, parameters, bytes.
+    """
+
+    code: str
+    key: str
+    quantity: str
+    limit: str
+    most: int
+    value: int
+    least: int
+    base: int | None = None
+
+    @property
+    def over(self) -> int:
+        """By how much the limit is broken; 0 or less where it is kept."""
+        return self.value - self.most
+
+
 class Finding(Struct, frozen=True):
     """One finding: a rule at a constructor line, over all modules built there.
 
@@ -284,6 +309,7 @@ class Finding(Struct, frozen=True):
     alternatives: tuple[Alternative, ...] = ()
     snippet: tuple[SnippetLine, ...] = ()
     sites: int = 1
+    budget: Budget | None = None
     bound: str = ""
 
 
@@ -369,6 +395,8 @@ class ModelReport(Struct, frozen=True):
     expression: str = ""
     steps: tuple[Step, ...] = ()
     checks: tuple[Check, ...] = ()
+    base: Totals | None = None
+    budgets: tuple[Budget, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form as plain builtins."""
@@ -386,7 +414,7 @@ class Tool(Struct, frozen=True):
 class RuleInfo(Struct, frozen=True):
     """A rule that ran, for the report's list of what was checked.
 
-    ``at_size`` and ``done_by`` are those of :class:`RuleMeta`.
+    ``at_size`` and ``done_by`` are those of :class:`RuleMeta`; ``severity`` is the one it ran with.
     """
 
     code: str
@@ -395,10 +423,16 @@ class RuleInfo(Struct, frozen=True):
     exact: bool
     at_size: bool = False
     done_by: tuple[str, ...] = ()
+    severity: Severity = Severity.WARNING
 
 
 class Summary(Struct, frozen=True):
-    """The last line: how much was looked at and what came of it."""
+    """The last line: how much was looked at and what came of it.
+
+    ``findings`` are all that are not suppressed, ``errors``, ``warnings`` and ``infos`` of them,
+    and so are ``new`` and ``known``: only new ones count for the exit code. ``stale`` are entries
+    of the baseline that nothing matches any more.
+    """
 
     models: int = 0
     failed: int = 0
@@ -409,10 +443,17 @@ class Summary(Struct, frozen=True):
     infos: int = 0
     suppressed: int = 0
     exit_code: int = 0
+    new: int = 0
+    known: int = 0
+    stale: int = 0
 
 
 class RunReport(Struct, frozen=True):
-    """The whole run: the JSON report."""
+    """The whole run: the JSON report.
+
+    ``base`` names what it was compared with (a git revision), "" where it was not; ``baseline``
+    is the file of the findings that are known, "" where there is none.
+    """
 
     schema_version: int
     tool: Tool
@@ -420,6 +461,8 @@ class RunReport(Struct, frozen=True):
     summary: Summary = Summary()
     profile: str = "generic"
     rules: tuple[RuleInfo, ...] = ()
+    base: str = ""
+    baseline: str = ""
 
 
 @dataclass(frozen=True, slots=True)
