@@ -112,6 +112,13 @@ class Rewrite:
     claimed: bool = True
 
 
+class ArgumentEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A safe edit of the call that builds a layer: a keyword argument and its new value."""
+
+    name: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
     """The words of a finding over all its places (one constructor line).
@@ -119,12 +126,14 @@ class Advice:
     ``message`` is what and why with this layer's numbers, on one line, without the saving
     (the engine adds it); ``instead`` is code to write, a few lines; ``risk`` the honest
     warning. ``severity`` is this finding's own, where the profile's default is too much.
+    ``fix`` are arguments to change where the finding points, if that alone is the cure.
     """
 
     message: str
     instead: str
     risk: str = ""
     severity: Severity | None = None
+    fix: tuple[ArgumentEdit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +297,7 @@ class Finding(Struct, frozen=True):
     ``module_groups`` is ``modules`` folded: "layer2.*.conv1 x8". ``saving`` is this finding's
     alone; savings of overlapping findings do not add up. ``risk`` is words. ``bound`` is "compute"
     or "memory": what bounds the layers under the profile when nothing is fused, empty where the
-    profile does not tell.
+    profile does not tell. ``fix`` are arguments to change in the call that the finding points at.
     """
 
     code: str
@@ -311,6 +320,7 @@ class Finding(Struct, frozen=True):
     sites: int = 1
     budget: Budget | None = None
     bound: str = ""
+    fix: tuple[ArgumentEdit, ...] = ()
 
 
 class ReceptiveField(Struct, frozen=True):

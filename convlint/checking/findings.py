@@ -82,6 +82,7 @@ def _finding(run: RuleRun, group: _Group, context: Context, identity: str) -> Fi
         alternatives=_alternatives(group, context),
         sites=len(sites),
         bound=_bound(group, context),
+        fix=advice.fix,
     )
 
 

@@ -9,6 +9,7 @@ from convlint.cli.apply import apply
 from convlint.cli.check import check
 from convlint.cli.config import config
 from convlint.cli.cost import cost
+from convlint.cli.fix import fix
 from convlint.cli.measure import measure
 from convlint.cli.rule import rule
 
@@ -45,4 +46,5 @@ convlint.add_command(cost)
 convlint.add_command(rule)
 convlint.add_command(config)
 convlint.add_command(apply)
+convlint.add_command(fix)
 convlint.add_command(measure)
