@@ -70,6 +70,7 @@ class ModelCosts(Struct, frozen=True):
 
     ``rows`` is the table as asked for; ``kinds`` the sums by kind of operation;
     ``memory_bound_bytes`` and ``memory_bound_macs`` those of nodes under the ridge.
+    ``nanoseconds`` is the median time of a call here, where it was asked for.
     """
 
     target: str
@@ -81,6 +82,7 @@ class ModelCosts(Struct, frozen=True):
     kinds: tuple[CostRow, ...] = ()
     memory_bound_bytes: int = 0
     memory_bound_macs: int = 0
+    nanoseconds: int | None = None
     peer: PeerCosts | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -88,7 +90,8 @@ class ModelCosts(Struct, frozen=True):
 class CostReport(Struct, frozen=True):
     """A whole run of ``convlint cost``; ``grouping`` says what a row is.
 
-    ``tables`` is false where models are only set side by side, without their rows.
+    ``tables`` is false where models are only set side by side, without their rows. ``timed_on``
+    says on which machine times were taken, if any.
     """
 
     tool: Tool
@@ -97,3 +100,4 @@ class CostReport(Struct, frozen=True):
     grouping: str = "node"
     ridge: float = RIDGE
     tables: bool = True
+    timed_on: str = ""

@@ -20,7 +20,7 @@ from convlint.work import Files, RuleSpec, Timing, Work, WorkReply
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One or two models to work on; ``rules`` empty means all exact rules that are on."""
+    """Models to work on; ``rules`` empty means all exact rules that are on, ``plain`` none."""
 
     targets: tuple[str, ...]
     model: str = ""
@@ -31,6 +31,7 @@ class Task:
     timing: Timing | None = None
     python: str | None = None
     limits: Limits = field(default_factory=Limits)
+    plain: bool = False
 
 
 def work(task: Task, settings: Settings) -> WorkReply:
@@ -70,6 +71,8 @@ def _request(task: Task, settings: Settings, target: str) -> wire.Request:
 
 def _rules(task: Task, settings: Settings) -> tuple[checking.ActiveRule, ...]:
     known = plugins.load_rules()
+    if task.plain:
+        return ()
     if task.rules:
         chosen = replace(settings, select=task.rules, extend_select=(), ignore=())
         return gate.active_rules(known, chosen)

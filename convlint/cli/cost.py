@@ -12,6 +12,7 @@ from convlint.cli.types import Memory
 from convlint.costs import RIDGE
 
 if TYPE_CHECKING:
+    from convlint.cli.output import Teller
     from convlint.contract import ReportFormat
     from convlint.costing import Asked
     from convlint.costs import CostReport
@@ -52,6 +53,7 @@ TOOLS = ("fvcore", "thop", "ptflops", "torchinfo", "deepspeed")
     metavar="MACS",
     help="MACs a byte under which memory traffic bounds a layer.",
 )
+@click.option("--time", "timed", is_flag=True, help="Also time a call of each, eager, 1 thread.")
 @click.option("--format", "format_", default="text", metavar="NAME", help="The table on stdout.")
 @click.option("--config", type=click.Path(), metavar="FILE", help="Read [tool.convlint] from here.")
 @click.option("--python", metavar="PATH", help="The interpreter that reads the models.")
@@ -85,7 +87,10 @@ def cost(**flags: Any) -> int:
     run = pipeline.check(_job(flags), settings, listen)
     teller.outcomes(run.outcomes)
     assert form.costs is not None
-    output.stdout(form.costs(_report(run, heard, asked), teller.view()))
+    report = _report(run, heard, asked)
+    if flags["timed"]:
+        report = _with_times(report, flags, settings, teller)
+    output.stdout(form.costs(report, teller.view()))
     return 2 if run.report.summary.exit_code == 2 else 0
 
 
@@ -156,6 +161,37 @@ def _report(run: Run, heard: list[Reply], asked: Asked) -> CostReport:
         ridge=asked.ridge,
         tables=len(found) == 1 or not plain,
     )
+
+
+def _with_times(
+    report: CostReport, flags: dict[str, Any], settings: Settings, teller: Teller
+) -> CostReport:
+    """Return the report with the median time of a call of each model, called in turn."""
+    import msgspec
+
+    from convlint import workbench
+    from convlint.sandbox import Limits
+    from convlint.settings import parse_inputs
+    from convlint.work import Timing
+
+    task = workbench.Task(
+        targets=flags["targets"],
+        model=flags["model"],
+        inputs=parse_inputs(flags["inputs"]),
+        timing=Timing(seconds=3.0 * len(flags["targets"])),
+        python=flags["python"],
+        limits=Limits(flags["timeout"] * 5, flags["memory"]),
+        plain=True,
+    )
+    reply = workbench.work(task, settings)
+    if reply.failure is not None or len(reply.timed) != len(report.models):
+        teller.word(f"no times: {reply.failure.message if reply.failure else reply.skipped}")
+        return report
+    models = tuple(
+        msgspec.structs.replace(model, nanoseconds=round(row.seconds * 1e9))
+        for model, row in zip(report.models, reply.timed, strict=True)
+    )
+    return msgspec.structs.replace(report, models=models, timed_on=reply.machine)
 
 
 def _require_targets(targets: tuple[str, ...], settings: Settings) -> None:

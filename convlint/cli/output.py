@@ -55,6 +55,10 @@ class Teller:
                 if word.severity == "error":
                     stderr(f"error: {_where(outcome, word.location)}: {_one_line(word.message)}")
 
+    def word(self, text: str) -> None:
+        """Tell one sentence beside the report."""
+        stderr(_one_line(text))
+
     def written(self, path: Path) -> None:
         """Tell where a report is."""
         if not self.quiet:

@@ -40,7 +40,8 @@ def _model(console: Console, report: CostReport, model: ModelCosts, view: View) 
     _head(console, model)
     if model.status == "failed":
         return
-    for line in (*costcells.facts(model), costcells.bound(report, model)):
+    times = costcells.timed(report, model)
+    for line in (*costcells.facts(model), costcells.bound(report, model), *times):
         console.print(f"  {line}", soft_wrap=True)
     console.print()
     if model.peer is not None:

@@ -46,6 +46,13 @@ def cells(row: CostRow) -> tuple[str, ...]:
     )
 
 
+def timed(report: CostReport, model: ModelCosts) -> tuple[str, ...]:
+    """Return the time of a call as a sentence, if it was taken."""
+    if model.nanoseconds is None:
+        return ()
+    return (f"a call takes {_milliseconds(model.nanoseconds)} here: {report.timed_on}",)
+
+
 def facts(model: ModelCosts) -> tuple[str, ...]:
     """Return the totals of a model as sentences."""
     total = model.totals
@@ -89,12 +96,22 @@ def side_by_side(report: CostReport) -> tuple[Quantity, ...]:
         ("activations written", numbers.size, lambda m: m.totals.activation_bytes),
         ("peak activations", numbers.size, lambda m: m.totals.peak_activation_bytes),
     )
+    if report.timed_on:
+        forms = (*forms, (f"time here ({report.timed_on})", _milliseconds, _time))
     found = []
     for label, form, pick in forms:
         values = [pick(model) if model.status != "failed" else None for model in report.models]
         shown = tuple("-" if value is None else form(value) for value in values)
         found.append(Quantity(label, shown, _ratio(values)))
     return tuple(found)
+
+
+def _milliseconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e6:.3g} ms"
+
+
+def _time(model: ModelCosts) -> int:
+    return model.nanoseconds or 0
 
 
 def _ratio(values: Sequence[int | None]) -> str:

@@ -154,3 +154,16 @@ def test_models_without_convs_or_parameters_say_so(run: Run, project: Path) -> N
     assert told.code == 0 and "no convolutions and no parameters" in told.out
     told = run("cost", "odd.py:fc", "--input", "1x4")
     assert told.code == 0 and "no convolutions" in told.out and "8 MACs" in told.out
+
+
+def test_times_are_told_where_they_are_asked_for(run: Run, tower: str) -> None:
+    """``--time`` calls each model in turn and says on which machine; without it there is no time."""
+    two = (tower + "(2)", tower + "(6)")
+    told = run("cost", *two, *SIZE, "--time", "--format", "json")
+    report = json.loads(told.out)
+    assert told.code == 0, told.err
+    assert all(model["nanoseconds"] > 0 for model in report["models"])
+    assert "1 thread" in report["timed_on"]
+    plain = json.loads(run("cost", *two, *SIZE, "--format", "json").out)
+    assert [model["nanoseconds"] for model in plain["models"]] == [None, None]
+    assert plain["timed_on"] == ""
