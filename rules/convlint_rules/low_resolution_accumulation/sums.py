@@ -1,0 +1,137 @@
+"""Sums of many terms, and which of their upsampled terms can be added before they grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from convlint.analysis.readers import readers
+from convlint.ir import nodes as ir
+from convlint.ir.graph import ModelGraph
+from convlint.ir.nodes import Node, Ref
+
+NEAREST = ("nearest", "nearest-exact")
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A chain or tree of additions: ``adds`` in execution order, the last is the result.
+
+    ``terms`` are what is added, in order; ``zeros`` the additions of the number 0 between.
+    """
+
+    adds: tuple[Node, ...]
+    terms: tuple[Ref, ...]
+    zeros: tuple[Node, ...] = ()
+
+
+@dataclass(slots=True)
+class Group:
+    """Terms that are upsampled alike from one size, and coarser groups to be added to them.
+
+    ``members`` are Upsample nodes.
+    """
+
+    size: ir.Ints
+    members: list[Node]
+    coarser: list[Group] = field(default_factory=list)
+
+    @property
+    def op(self) -> ir.Upsample:
+        """The interpolation of the members."""
+        op = self.members[0].op
+        assert isinstance(op, ir.Upsample)
+        return op
+
+    def __iter__(self) -> Iterator[Group]:
+        yield self
+        for group in self.coarser:
+            yield from group
+
+
+def sums(graph: ModelGraph) -> Iterator[Sum]:
+    """Yield the sums of the graph, each as large as it is."""
+    inner: set[str] = set()
+    found = []
+    for node in reversed(graph.nodes):
+        if _adds(graph, node) and node.id not in inner:
+            made = _sum(graph, node)
+            inner |= {add.id for add in (*made.adds, *made.zeros)}
+            found.append(made)
+    yield from reversed(found)
+
+
+def _adds(graph: ModelGraph, node: Node) -> bool:
+    """Tell an addition of two different tensors of one shape and dtype."""
+    if node.op != ir.Add() or len(set(node.inputs)) != 2:
+        return False
+    return all(spec == node.output for spec in graph.input_specs(node))
+
+
+def _sum(graph: ModelGraph, root: Node) -> Sum:
+    adds, zeros = [root], []
+    terms: list[Ref] = []
+    waiting = list(reversed(root.inputs))
+    while waiting:
+        ref = waiting.pop()
+        node = graph[ref.node]
+        alone = len(readers(graph, ref)) == 1
+        if alone and _adds(graph, node):
+            adds.append(node)
+        elif alone and node.op == ir.Add(0.0) and len(node.inputs) == 1:
+            zeros.append(node)
+        else:
+            terms.append(ref)
+            continue
+        waiting += reversed(node.inputs)
+    adds.sort(key=lambda node: graph.order[node.id])
+    return Sum(tuple(adds), tuple(terms), tuple(zeros))
+
+
+def upsampled(graph: ModelGraph, total: Sum) -> list[Node]:
+    """Return the terms that are upsampled maps."""
+    nodes = [graph[ref.node] for ref in total.terms]
+    return [n for n in nodes if isinstance(n.op, ir.Upsample) and _grows(graph, n)]
+
+
+def _grows(graph: ModelGraph, node: Node) -> bool:
+    before = graph.spec(node.inputs[0])
+    return before.elements < node.output.elements and before.dtype == node.output.dtype
+
+
+def groups(graph: ModelGraph, total: Sum) -> list[Group]:
+    """Return the groups that save something: two or more terms in each, coarser ones within.
+
+    Terms that others read as well, or that are added twice, stay out.
+    """
+    alike: dict[tuple[ir.Upsample, ir.Ints], Group] = {}
+    for node in upsampled(graph, total):
+        if len(readers(graph, Ref(node.id))) == 1 and total.terms.count(Ref(node.id)) == 1:
+            assert isinstance(node.op, ir.Upsample)
+            size = graph.spec(node.inputs[0]).shape[2:]
+            alike.setdefault((node.op, size), Group(size, [])).members.append(node)
+    by_size = sorted(alike.values(), key=lambda group: group.size)
+    outer = [group for place, group in enumerate(by_size) if not _nest(group, by_size[place + 1 :])]
+    return [group for group in outer if sum(len(g.members) for g in group) > 1]
+
+
+def _nest(group: Group, finer: list[Group]) -> bool:
+    """Add a group to the next finer one that it can be upsampled to on the way, if any."""
+    if group.op.mode not in NEAREST or not _doubles(group.op.scale):
+        return False
+    for other in finer:
+        ratio = steps(group, other)
+        if other.op.mode == group.op.mode and _doubles(other.op.scale) and _doubles(ratio):
+            other.coarser.append(group)
+            return True
+    return False
+
+
+def steps(coarse: Group, fine: Group) -> tuple[float, ...]:
+    """Return by how much the size of one group is that of the other."""
+    return tuple(b / a for a, b in zip(coarse.size, fine.size, strict=True))
+
+
+def _doubles(scale: tuple[float, ...]) -> bool:
+    """Tell powers of 2: nearest neighbours of neighbours are then exactly nearest neighbours."""
+    return all(s >= 1 and s == int(s) and int(s) & (int(s) - 1) == 0 for s in scale)
