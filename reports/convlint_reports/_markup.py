@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from urllib.parse import quote
 
 _SPECIAL = re.compile(r"([\\`*_\[\]{}|~#!$^])")
 _LINKS = re.compile(r"(?i)(?<=www)\.|:(?=//)|@")
@@ -29,6 +30,17 @@ def code(text: str) -> str:
 def cell(text: str) -> str:
     """Return a code span for a table cell, where a pipe would end the cell."""
     return code(text).replace("|", "\\|")
+
+
+def link(text: str, base: str, path: str, line: int) -> str:
+    """Return Markdown text as a link to a line of a file below ``base``; as it is without one.
+
+    Every character of the path that could end the link is percent-encoded.
+    """
+    if not base or not base.startswith(("https://", "http://")):
+        return text
+    whole = quote(base, safe=":/?=&%~@+,;")
+    return f"[{text}]({whole.rstrip('/')}/{quote(path, safe='/')}#L{line})"
 
 
 def block(text: str, language: str = "") -> str:

@@ -29,6 +29,8 @@ def frame(finding: Finding) -> tuple[FrameLine, ...]:
     """Return the finding's snippet, its common indent removed, with its location marked."""
     span = finding.location
     lines = [_split(line.line, line.text, span) for line in finding.snippet]
+    while lines and not lines[-1].text.strip():
+        lines.pop()
     indents = [len(x.text) - len(x.text.lstrip()) for x in lines if x.text.strip()]
     return tuple(_dedented(line, min(indents, default=0)) for line in lines)
 

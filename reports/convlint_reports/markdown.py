@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from convlint import contract
 from convlint_reports.page import page
 from convlint_reports.summary import Amount, summary
@@ -19,13 +21,12 @@ AMOUNTS = (
 
 def render(run: contract.RunReport, view: contract.View) -> str:
     """Return the report as GitHub Markdown of fewer than 65,536 characters."""
-    del view
     from convlint_reports import _templates
 
     whole = page(run)
     text = ""
     for amount in AMOUNTS:
-        text = _templates.markdown(summary(whole, amount))
+        text = _templates.markdown(summary(whole, replace(amount, link_base=view.link_base)))
         if len(text) < LIMIT:
             break
     return text

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convlint.contract import Finding, Layer, ModelReport
 from convlint_reports import savings
 from convlint_reports.savings import Section
+from convlint_reports.words import cut
 
 ROOT = "(root)"
 
@@ -50,6 +52,20 @@ def within(layer: Layer, part: Part) -> str:
     return f"{name} (call {layer.call})" if layer.call > 1 else name
 
 
+def called(layer: Layer) -> str:
+    """Return what a layer is called in a table: its path, with the call where there are more."""
+    call = f" (call {layer.call})" if layer.call > 1 else ""
+    return (cut(layer.module) or ROOT) + call
+
+
+def side(layer: Layer) -> float | None:
+    """Return the side of a layer's output as if it were square; None without spatial axes."""
+    sizes = layer.output_shapes[0][2:] if layer.output_shapes else ()
+    if not sizes or min(sizes) < 1:
+        return None
+    return float(f"{math.prod(sizes) ** (1 / len(sizes)):.1f}")
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A live finding and its number among the model's, counted from 1 by saving."""
@@ -70,5 +86,5 @@ def touched(model: ModelReport) -> dict[str, tuple[Hit, ...]]:
 def mark(hits: Sequence[Hit]) -> str:
     """Return the strongest section among findings, "" where there are none."""
     kinds = {savings.section(hit.finding) for hit in hits}
-    order = (Section.EXACT, Section.RETRAIN, Section.NOTE)
+    order = (Section.EXACT, Section.RETRAIN, Section.NOTE, Section.BUDGET)
     return next((kind.value for kind in order if kind in kinds), "")

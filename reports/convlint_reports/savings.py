@@ -6,13 +6,15 @@ import enum
 from collections.abc import Iterable
 
 from convlint.contract import Finding, ModelReport, Saving, Totals
-from convlint_reports import numbers
+from convlint_reports import numbers, quantities
+from convlint_reports.quantities import Quantity
 from convlint_reports.words import plural
 
 
 class Section(enum.StrEnum):
     """What a finding asks of its reader."""
 
+    BUDGET = "budget"
     EXACT = "exact"
     RETRAIN = "retrain"
     NOTE = "note"
@@ -20,10 +22,11 @@ class Section(enum.StrEnum):
 
 def section(finding: Finding) -> Section:
     """Return where a finding belongs; one that saves nothing countable is a note."""
+    if finding.code.startswith("CL7"):
+        return Section.BUDGET
     if finding.exact:
         return Section.EXACT
-    saving = finding.saving
-    counted = max(saving.macs, saving.params, saving.activation_bytes)
+    counted = max(quantity.saved(finding.saving) for quantity in quantities.EVERY)
     if finding.code.startswith("CL5") or counted <= 0:
         return Section.NOTE
     return Section.RETRAIN
@@ -51,12 +54,23 @@ def _rank(finding: Finding) -> tuple[int, int, int, str, int, str]:
 
 
 def parts(saving: Saving) -> tuple[tuple[int, str], ...]:
-    """Return each counted quantity that changes, as (amount saved, its size in words)."""
-    mac = f"{numbers.macs(abs(saving.macs))} ({numbers.percent(abs(saving.macs_percent))})"
-    par = f"{numbers.si(abs(saving.params))} params ({numbers.percent(abs(saving.params_percent))})"
-    act = f"{numbers.size(abs(saving.activation_bytes))} of activations"
-    amounts = (saving.macs, saving.params, saving.activation_bytes)
-    return tuple((a, words) for a, words in zip(amounts, (mac, par, act), strict=True) if a)
+    """Return each quantity that changes and is worth a word, as (amount saved, its size).
+
+    Bytes read, other operations and kernels are told where nothing else is saved.
+    """
+    told = [(q.saved(saving), _sized(q, saving)) for q in quantities.MAIN if q.saved(saving)]
+    if all(amount < 0 for amount, _ in told):
+        minor = ((q.saved(saving), q.amount(q.saved(saving))) for q in quantities.MINOR)
+        told += [(amount, size) for amount, size in minor if amount > 0]
+    return tuple(told)
+
+
+def _sized(quantity: Quantity, saving: Saving) -> str:
+    shares = {"macs": saving.macs_percent, "params": saving.params_percent}
+    size = quantity.amount(quantity.saved(saving))
+    if quantity.key not in shares:
+        return size
+    return f"{size} ({numbers.percent(abs(shares[quantity.key]))})"
 
 
 def main(saving: Saving) -> str:
@@ -79,21 +93,45 @@ def after(model: ModelReport) -> tuple[Totals, Totals]:
 
 
 def together(model: ModelReport) -> str:
-    """Return the verdict on a model in one line."""
-    if model.status == "failed":
-        return "could not be read"
+    """Return the verdict on a model's findings in one line."""
+    if model.status in ("failed", "skipped"):
+        return "could not be read" if model.status == "failed" else "skipped"
     found = live(model.findings)
     if not found:
         return "nothing found to save" if model.status == "complete" else "nothing found so far"
     kinds = [section(f) for f in found]
-    exact, _ = after(model)
-    change = exact.macs - model.totals.macs
-    gain = f", together {numbers.macs(change)} ({numbers.change(model.totals.macs, exact.macs)})"
     phrases = (
-        (Section.EXACT, "exact", "exact", gain if change else ""),
+        (Section.BUDGET, "over budget", "budgets broken", ""),
+        (Section.EXACT, "exact", "exact", combined(model)),
         (Section.RETRAIN, "needs retraining", "need retraining", ""),
         (Section.NOTE, "note", "notes", ""),
     )
     counts = [(kinds.count(kind), *rest) for kind, *rest in phrases]
     listed = [f"{n} {one if n == 1 else more}{gain}" for n, one, more, gain in counts if n]
     return f"{plural(len(found), 'finding')}: " + "; ".join(listed)
+
+
+def combined(model: ModelReport) -> str:
+    """Return what the exact rewrites save together: ", together -77.1 MMACs (-1.9 %)".
+
+    Told in the first quantity that falls; "" where none does.
+    """
+    exact, _ = after(model)
+    for quantity in quantities.MAIN:
+        now, then = quantity.total(model.totals), quantity.total(exact)
+        if then < now:
+            return f", together -{quantity.amount(now - then)} ({numbers.change(now, then)})"
+    return ""
+
+
+def headline(model: ModelReport, base: Totals | None = None) -> str:
+    """Return the line that heads every report of a model, its name left out.
+
+    ``base`` are the totals to compare with: "4.09 GMACs (+2.1 % against the base) · ...".
+    """
+    if model.status in ("failed", "skipped"):
+        return together(model)
+    size = numbers.macs(model.totals.macs)
+    if base is not None:
+        size += f" ({numbers.change(base.macs, model.totals.macs)} against the base)"
+    return f"{size} · {together(model)}"

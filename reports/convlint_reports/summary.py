@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from convlint_reports import _markup
 from convlint_reports.cards import Card
-from convlint_reports.page import ModelPage, Page, PartRow, Word
+from convlint_reports.checks import Fold
+from convlint_reports.page import ModelPage, OverviewRow, Page, PartRow, Word
 from convlint_reports.tables import LayerRow, TotalRow
+from convlint_reports.waterfall import Waterfall
 from convlint_reports.words import cut, plural
 
 BAR = 30
@@ -23,38 +26,46 @@ class Amount:
     layers: int
     notes: int
     text: int
+    link_base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One finding: its card with what a table of findings needs."""
+    """One finding: its card with what a table of findings needs; lists hold none or one."""
 
     card: Card
+    place: str
     kind: str
     modules: str
-    code: str
+    saves: str
+    codes: tuple[str, ...]
+    instead: tuple[str, ...]
+    risks: tuple[str, ...]
     more: str
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """One model, cut to an amount."""
+    """One model, cut to an amount; what may be missing is a list of none or one."""
 
     target: str
     status: str
     verdict: str
     inputs: tuple[str, ...]
-    totals: tuple[TotalRow, ...]
-    findings: int
+    totals: tuple[tuple[TotalRow, ...], ...]
     failures: tuple[Word, ...]
-    rows: tuple[Row, ...]
-    rows_more: str
+    tables: tuple[tuple[Row, ...], ...]
+    rows_more: tuple[str, ...]
     details: tuple[Row, ...]
-    bars: str
-    layers: tuple[LayerRow, ...]
-    layers_more: str
+    waterfalls: tuple[Waterfall, ...]
+    steps_more: tuple[str, ...]
+    charts: tuple[str, ...]
+    layer_tables: tuple[tuple[LayerRow, ...], ...]
+    layers_more: tuple[str, ...]
     layer_count: int
-    notices: tuple[Word, ...]
+    checks: tuple[Fold, ...]
+    assumptions: tuple[str, ...]
+    notes: tuple[tuple[Word, ...], ...]
     notice_count: int
 
 
@@ -68,24 +79,26 @@ class Summary:
     tool: str
     profile: str
     rules: str
+    overviews: tuple[tuple[OverviewRow, ...], ...]
     models: tuple[ModelSummary, ...]
-    model_count: int
-    models_more: str
+    models_more: tuple[str, ...]
 
 
 def summary(whole: Page, amount: Amount) -> Summary:
     """Return the page cut to an amount."""
-    hidden = len(whole.models) - amount.models
+    overview = tuple(
+        replace(row, target=cut(row.target, amount.text)) for row in whole.overview[: amount.models]
+    )
     return Summary(
         headline=whole.headline,
         tally=whole.tally,
         counting=whole.counting,
         tool=whole.tool,
         profile=whole.profile,
-        rules=plural(len(whole.rules), "rule") if whole.rules else "",
+        rules=f", {plural(whole.rules, 'rule')} checked" if whole.rules else "",
+        overviews=(overview,) if len(whole.models) > 1 else (),
         models=tuple(_model(model, amount) for model in whole.models[: amount.models]),
-        model_count=len(whole.models),
-        models_more=plural(hidden, "more model") if hidden > 0 else "",
+        models_more=_more(len(whole.models) - amount.models, "more model"),
     )
 
 
@@ -93,28 +106,42 @@ def _model(model: ModelPage, amount: Amount) -> ModelSummary:
     rows = [_row(card, g.title.lower(), amount) for g in model.groups for card in g.cards]
     shown = tuple(rows[: amount.findings])
     layers = model.layers[: amount.layers]
+    chart = bars(model.parts)
+    steps = 2 + 2 * amount.details
+    notes = _words(model.notices, amount)
     return ModelSummary(
         target=cut(model.target, amount.text),
         status=model.status,
         verdict=model.verdict,
-        inputs=tuple(cut(text, amount.text) for text in model.inputs[:4]),
+        inputs=tuple(cut(text, amount.text) for text in model.inputs),
         totals=model.totals,
-        findings=model.findings,
         failures=_words(model.failures, amount),
-        rows=shown,
+        tables=(shown,) if shown else (),
         rows_more=_more(len(rows) - len(shown), "more finding"),
         details=shown[: amount.details],
-        bars=bars(model.parts),
-        layers=layers,
+        waterfalls=_cut_falls(model.waterfalls, steps) if amount.details else (),
+        steps_more=_more(max(0, *(len(f.bars) - steps for f in model.waterfalls), 0), "more step"),
+        charts=(chart,) if chart else (),
+        layer_tables=(layers,) if layers else (),
         layers_more=_more(len(model.layers) - len(layers), "more layer"),
         layer_count=len(model.layers),
-        notices=_words(model.notices, amount),
-        notice_count=len(model.notices),
+        checks=model.checks if amount.details else (),
+        assumptions=tuple(cut(text, amount.text) for text in model.assumptions),
+        notes=(notes,) if amount.notes else (),
+        notice_count=len(model.notices) + len(model.assumptions),
     )
 
 
-def _more(hidden: int, noun: str) -> str:
-    return plural(hidden, noun) if hidden > 0 else ""
+def _more(hidden: int, noun: str) -> tuple[str, ...]:
+    return (plural(hidden, noun),) if hidden > 0 else ()
+
+
+def _cut_falls(falls: tuple[Waterfall, ...], steps: int) -> tuple[Waterfall, ...]:
+    """Keep the first rows and the last, which is the sum of all."""
+    return tuple(
+        replace(f, bars=(*f.bars[: steps - 1], f.bars[-1])) if len(f.bars) > steps else f
+        for f in falls
+    )
 
 
 def _words(words: tuple[Word, ...], amount: Amount) -> tuple[Word, ...]:
@@ -132,13 +159,22 @@ def _row(card: Card, kind: str, amount: Amount) -> Row:
         name=cut(card.name, limit),
         place=cut(card.place, limit),
         message=cut(card.message, limit),
-        instead=cut(card.instead, limit),
-        risk=cut(card.risk, limit),
         alternatives=tuple((cut(label, limit), saves) for label, saves in card.alternatives[:4]),
     )
-    names = ", ".join(card.modules)
-    code = "\n".join(cut(line.text, limit) for line in card.frame)
-    return Row(short, kind, cut(names, min(limit, 200)), code, f"convlint rule {card.code}")
+    before = [block for block in card.blocks if block.label == "Now"]
+    lines = [cut(x.before + x.marked + x.after, limit) for block in before for x in block.lines]
+    at, place = card.location, _markup.cell(short.place)
+    return Row(
+        card=short,
+        place=_markup.link(place, amount.link_base, at.path, at.line) if at else place,
+        kind=kind,
+        modules=cut(", ".join(card.modules), min(limit, 200)),
+        saves=card.main or "–",
+        codes=("\n".join(lines),) if lines else (),
+        instead=(cut(card.instead, limit),) if card.instead else (),
+        risks=(cut(card.risk, limit),) if card.risk else (),
+        more=f"convlint rule {card.code}",
+    )
 
 
 def bars(parts: tuple[PartRow, ...]) -> str:

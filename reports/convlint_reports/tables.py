@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from convlint.contract import Layer, ModelReport, Totals
-from convlint_reports import modules, numbers, savings
+from convlint.contract import Layer, ModelReport
+from convlint.ir.nodes import SourceSpan
+from convlint_reports import modules, numbers, quantities, savings
 from convlint_reports.cards import line_of
 from convlint_reports.numbers import typographic
 from convlint_reports.words import cut
@@ -14,10 +14,10 @@ from convlint_reports.words import cut
 
 @dataclass(frozen=True, slots=True)
 class TotalRow:
-    """One quantity of the model: today, after the exact rewrites, after all of them."""
+    """One quantity of the model: now, after the exact rewrites, after all of them."""
 
     label: str
-    today: str
+    now: str
     exact: str
     exact_change: str
     exact_trend: str
@@ -43,29 +43,23 @@ class LayerRow:
     field: str
     place: str
     findings: tuple[tuple[str, str], ...]
+    location: SourceSpan | None
 
 
 def total_rows(model: ModelReport) -> tuple[TotalRow, ...]:
     """Return the rows of the totals table."""
-    quantities: tuple[tuple[str, Callable[[int], str], Callable[[Totals], int]], ...] = (
-        ("MACs", numbers.si, lambda t: t.macs),
-        ("Params", numbers.si, lambda t: t.params),
-        ("Weights", numbers.size, lambda t: t.param_bytes),
-        ("Activations written", numbers.size, lambda t: t.activation_bytes),
-        ("Peak activations", numbers.size, lambda t: t.peak_activation_bytes),
-    )
     exact, everything = savings.after(model)
     rows = []
-    for label, form, pick in quantities:
-        today, first, last = pick(model.totals), pick(exact), pick(everything)
+    for quantity in quantities.TOTALS:
+        now, first, last = (quantity.total(t) for t in (model.totals, exact, everything))
         rows.append(
             TotalRow(
-                label,
-                form(today),
-                form(first),
-                *_change(today, first),
-                form(last),
-                *_change(today, last),
+                quantity.label,
+                quantity.cell(now),
+                quantity.cell(first),
+                *_change(now, first),
+                quantity.cell(last),
+                *_change(now, last),
             )
         )
     return tuple(rows)
@@ -76,37 +70,39 @@ def _change(before: int, after: int) -> tuple[str, str]:
     return typographic(numbers.change(before, after)), trend
 
 
-def layer_rows(model: ModelReport, prefix: str) -> tuple[LayerRow, ...]:
-    """Return one row a layer; anchors of findings start with ``prefix``."""
+def layer_rows(model: ModelReport, anchor: str) -> tuple[LayerRow, ...]:
+    """Return one row a layer; ``anchor`` is the model's: its findings are ``anchor``-f1, …"""
     found = modules.touched(model)
     total = model.totals.macs or sum(layer.macs for layer in model.layers)
     top = max((layer.macs for layer in model.layers), default=0)
     rows = []
     for layer in model.layers:
         hits = found.get(layer.module, ())
-        links = tuple((f"{prefix}{hit.number}", cut(hit.finding.code, 40)) for hit in hits)
-        rows.append(_row(layer, total, top, modules.mark(hits), links))
+        links = tuple((f"{anchor}-f{hit.number}", cut(hit.finding.code, 40)) for hit in hits)
+        rows.append(_row(layer, (total, top), modules.mark(hits), links))
     return tuple(rows)
 
 
 def _row(
-    layer: Layer, total: int, top: int, mark: str, links: tuple[tuple[str, str], ...]
+    layer: Layer, whole: tuple[int, int], mark: str, links: tuple[tuple[str, str], ...]
 ) -> LayerRow:
-    call = f" (call {layer.call})" if layer.call > 1 else ""
+    total, top = whole
+    share = numbers.share(layer.macs, total)
     return LayerRow(
-        module=(cut(layer.module) or "(root)") + call,
+        module=modules.called(layer),
         kind=cut(layer.kind, 40),
         inputs=_shapes(layer.input_shapes),
         outputs=_shapes(layer.output_shapes),
-        params=numbers.si(layer.params),
-        macs=numbers.si(layer.macs),
-        percent=numbers.percent(numbers.share(layer.macs, total)),
+        params=numbers.si(layer.params) if layer.params else "–",
+        macs=numbers.si(layer.macs) if layer.macs else "–",
+        percent=numbers.percent(share) if layer.macs else "–",
         bar=f"{numbers.share(layer.macs, top):.1f}%",
         mark=mark,
         activation=numbers.size(layer.activation_bytes),
         field=numbers.field(layer.receptive_field, "×"),
         place=line_of(layer.location),
         findings=links,
+        location=layer.location,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -17,6 +18,7 @@ class Reading(HTMLParser):
     words: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -25,6 +27,8 @@ class Reading(HTMLParser):
         """Note a tag."""
         self.tags.add(tag)
         self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag == "script":
+            self.scripts.append("")
         if tag not in VOID:
             self.open.append(tag)
 
@@ -40,13 +44,20 @@ class Reading(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Note text."""
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.words.append(data)
+        elif self.open[-1] == "script":
+            self.scripts[-1] += data
 
     @property
     def text(self) -> str:
-        """All text outside the style sheet."""
+        """All text outside style sheets and scripts."""
         return "".join(self.words)
+
+
+def body(page: str) -> str:
+    """Return a page without its style sheet and its scripts, the numbers they read kept."""
+    return re.sub(r"<style>.*?</style>|<script>.*?</script>", "", page, flags=re.DOTALL)
 
 
 def read(page: str) -> Reading:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 
 import msgspec
 import pytest
+from convlint_reports._templates import FOLDER
 from convlint_reports.html import render
 
-from convlint.contract import RunReport, View
+from convlint.contract import Check, RuleInfo, RunReport, Step, View
 from tests.reports import hostile, sample
-from tests.reports.pages import read
+from tests.reports.pages import body, read
 
 RUNS = {
     "resnet": sample.run(sample.resnet()),
@@ -35,16 +37,18 @@ def test_tags_are_balanced(run: RunReport) -> None:
     assert reading.faults == [] and reading.open == []
 
 
-def test_nothing_is_loaded_or_run(run: RunReport) -> None:
-    """Nothing is loaded or run."""
+def test_nothing_is_loaded(run: RunReport) -> None:
+    """Nothing is loaded, and no attribute runs anything."""
     page = render(run, View())
     reading = read(page)
-    assert not reading.tags & {"script", "link", "img", "iframe", "object", "base", "form"}
+    assert not reading.tags & {"link", "img", "iframe", "object", "base", "form"}
     for tag, name, value in reading.attributes:
         assert name not in {"src", "srcset", "style", "action", "data"}, (tag, name, value)
         assert not name.startswith("on")
-        assert name not in {"href", "xlink:href"} or re.fullmatch(r"#m\d+(-f\d+)?", value)
-    assert "@import" not in page and not re.search(r"url\((?!#)", page)
+        assert name not in {"href", "xlink:href"} or re.fullmatch(r"#(content|m\d+(-f\d+)?)", value)
+    css = page.split("<style>")[1].split("</style>")[0]
+    assert "@import" not in css and not re.search(r"url\((?!#)", css)
+    assert "http://" not in page.replace(body(page), "") and "import(" not in page
 
 
 def test_anchors_are_unique_and_lead_somewhere(run: RunReport) -> None:
@@ -57,14 +61,28 @@ def test_anchors_are_unique_and_lead_somewhere(run: RunReport) -> None:
     assert targets | named <= set(ids)
 
 
-def test_policy_allows_exactly_the_style_sheet() -> None:
-    """Policy allows exactly the style sheet."""
+def test_policy_allows_exactly_the_style_sheet_and_the_scripts() -> None:
+    """Policy allows exactly the style sheet and the scripts of convlint itself."""
     page = render(RUNS["resnet"], View())
     css = page.split("<style>")[1].split("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     policy = next(v for t, n, v in read(page).attributes if t == "meta" and "default-src" in v)
-    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    assert len(scripts) == 3
+    allowed = " ".join(f"'{digest(script)}'" for script in scripts)
+    assert policy.startswith(
+        f"default-src 'none'; style-src '{digest(css)}'; script-src {allowed}; img-src data:;"
+    )
     assert "unsafe" not in policy
+
+
+def digest(text: str) -> str:
+    """The hash of an inline element as the policy writes it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def test_scripts_are_left_out_where_nothing_is_drawn() -> None:
+    """A page without layers carries no charts."""
+    assert len(render(RUNS["failed"], View())) < 60_000
 
 
 @pytest.mark.parametrize("name", hostile.NAMES, ids=range(len(hostile.NAMES)))
@@ -76,8 +94,11 @@ def test_hostile_name_is_only_text(name: str) -> None:
     assert reading.tags == plain.tags
     assert {(t, n) for t, n, _ in reading.attributes} == {(t, n) for t, n, _ in plain.attributes}
     assert reading.faults == [] and reading.open == []
+    for script in reading.scripts[:-3]:
+        assert "<" not in script
+        assert set(json.loads(script)) >= {"names", "macs", "folds"}
     assert not re.search(
-        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", page
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", body(page)
     )
     assert "N" * 5000 not in page
     page.encode()
@@ -94,7 +115,7 @@ def test_everything_is_said() -> None:
         "+50.0\u00a0%",
         "Exact",
         "Needs retraining",
-        "Hardware and other notes",
+        "Hardware notes",
         "nets/resnet.py:86:22",
         "nn.Conv2d(width, width, 3, stride, 1, bias=False)",
         "layer*.*.conv2 x16",
@@ -115,11 +136,8 @@ def test_everything_is_said() -> None:
 
 def test_layers_with_findings_are_marked_in_the_picture() -> None:
     """Layers with findings are marked in the picture."""
-    marks = [
-        v
-        for t, n, v in read(render(RUNS["resnet"], View())).attributes
-        if (t, n) == ("rect", "class")
-    ]
+    page = render(RUNS["resnet"], View())
+    marks = [v for t, n, v in read(page).attributes if (t, n) == ("rect", "class")]
     assert marks.count("bar retrain") == 16 and marks.count("bar exact") == 1
     assert marks.count("tile retrain") == 16 + 1
 
@@ -138,3 +156,34 @@ def test_500_layers_stay_under_two_megabytes() -> None:
     )
     model = msgspec.structs.replace(sample.resnet(), layers=layers)
     assert len(render(sample.run(model), View()).encode()) < 2_000_000
+
+
+def test_sections_stand_in_their_order() -> None:
+    """Verdict, totals, findings, steps, map, layers, checks, refusals, assumptions."""
+    model = msgspec.structs.replace(
+        sample.resnet(),
+        steps=(Step("CL401", "pool-after-pointwise", ("a",), sample.totals(4012214272, 25556968)),),
+        checks=(Check("CL301", 16), Check("CL401", 1), Check("CL406", 5), Check("CL501", 0, True)),
+    )
+    rules = (*sample.RULES, RuleInfo("CL999", "odd-rule", "what is odd", True))
+    page = render(msgspec.structs.replace(sample.run(model), rules=rules), View())
+    text = read(page).text
+    order = (
+        "4.09 GMACs · 3 findings", "After exact rewrites", "Show what saves", "Exact",
+        "Needs retraining", "Hardware notes", "From now to all exact rewrites",
+        "Where the cost is", "Cost by layer", "Failed to run", "Checked and passed",
+        "Left alone, with the reason", "Suppressed or known", "Assumptions",
+    )  # fmt: skip
+    places = [text.index(words) for words in order[:3]]
+    for words in order[3:]:
+        places.append(text.index(words, places[-1]))
+    assert places == sorted(places)
+
+
+def test_templates_only_loop() -> None:
+    """Templates hold no logic: whatever is optional is a list of none or one."""
+    for template in FOLDER.glob("*.j2"):
+        text = template.read_text(encoding="utf-8")
+        words = set(re.findall(r"{%-?\s*(\w+)", text))
+        assert words <= {"for", "endfor", "include"}, (template.name, words)
+        assert not re.search(r"{{[^}]*\b(if|else)\b", text), template.name

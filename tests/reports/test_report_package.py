@@ -17,7 +17,8 @@ FORMATS = {report.name: report.render for report in reports()}
 
 def test_the_formats_are_found() -> None:
     """All formats are found."""
-    assert list(FORMATS) == ["csv", "html", "json", "markdown", "text"]
+    assert {"badge", "csv", "html", "json", "markdown", "svg", "text"} <= set(FORMATS)
+    assert list(FORMATS) == sorted(FORMATS)
 
 
 def test_finding_reports_loads_neither_jinja2_nor_rich() -> None:
