@@ -45,6 +45,7 @@ class Program:
     table: dict[str, Any] = field(default_factory=dict)
     calls: dict[str, fx.Node] = field(default_factory=dict)
     done: dict[Ref, fx.Node] = field(default_factory=dict)
+    taken: dict[Ref, fx.Node] = field(default_factory=dict)
     again: dict[fx.Node, fx.Node] = field(default_factory=dict)
     made: dict[tuple[Any, ...], str] = field(default_factory=dict)
     copies: dict[int, Any] = field(default_factory=dict)
@@ -128,7 +129,9 @@ class Program:
 
     def _value(self, ref: Ref) -> fx.Node | None:
         """Return what stands for an output; a part of a container is taken out of it."""
-        if ref in self.done and (ref.output or not self._is_container(ref.node)):
+        if ref in self.taken:
+            return self.taken[ref]
+        if ref in self.done and not self._is_container(ref.node):
             return self.done[ref]
         part = self.bound.parts.get(ref)
         if part is None:
@@ -136,7 +139,7 @@ class Program:
                 made = self.graph.call_function(
                     operator.getitem, (self.done[Ref(ref.node)], ref.output)
                 )
-                self.done[ref] = made
+                self.taken[ref] = made
                 return made
             return None
         path = []
