@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import convlint
-from convlint import checking, discover, frames, gate, plugins, wire
-from convlint.contract import SCHEMA_VERSION, RuleInfo, RuleMeta, RunReport, Tool
+from convlint import checking, discover, frames, gate, wire
+from convlint.contract import SCHEMA_VERSION, Rule, RuleInfo, RunReport, Tool
 from convlint.sandbox import Limits, Sandbox
 from convlint.settings import Settings
 from convlint.settings.python import interpreter
@@ -21,7 +21,8 @@ class Job:
     """What one run is asked for, beside the settings.
 
     ``targets`` empty means the models that the settings declare. ``inputs`` is the one input
-    list of ``--input``; ``model`` the expression of ``--model``.
+    list of ``--input``; ``model`` the expression of ``--model``. Findings that ``baseline`` or
+    the ``base`` run has are known; ``accept`` makes all of them so, to write a baseline.
     """
 
     targets: tuple[str, ...] = ()
@@ -33,6 +34,11 @@ class Job:
     hook: bool = False
     strict: bool = False
     exit_zero: bool = False
+    baseline: gate.Baseline | None = None
+    strict_baseline: bool = False
+    accept: bool = False
+    base: RunReport | None = None
+    base_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,14 @@ class Run:
     """A finished run: the report, and what became of each model, failures included.
 
     ``interrupted`` is true where Ctrl-C ended it: the report holds the models read until then.
+    Of the baseline's entries ``stale`` can go, and ``kept`` are those of models not read.
     """
 
     report: RunReport
     outcomes: tuple[gate.Outcome, ...]
     interrupted: bool = False
+    stale: tuple[gate.Entry, ...] = ()
+    kept: tuple[gate.Entry, ...] = ()
 
 
 Listener = Callable[[wire.Reply], None]
@@ -58,21 +67,21 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
     """
     targets = _locate(job, settings)
     if not targets:
-        return _report((), gate.active_rules(plugins.load_rules(), settings), job, settings)
+        rules = gate.known_rules()
+        return _judged((), rules, gate.active_rules(rules, settings), job, settings)
     with Sandbox(interpreter(targets[0].root, job.python), job.limits) as box:
-        rules = plugins.load_rules()
+        rules = gate.known_rules()  # while the child imports torch
         active = gate.active_rules(rules, settings)
         found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
         outcomes: list[gate.Outcome] = []
         interrupted = False
         try:
-            for asked, reply in _answers(found, box):
-                outcomes.append(_check(asked, reply, active, settings, listen))
+            for item, reply in _answers(found, box):
+                outcomes.append(_check(item, reply, active, settings, listen))
         except KeyboardInterrupt:
             interrupted = True
     settled = gate.settle(outcomes, strict=job.strict, hook=job.hook)
-    codes = frozenset(one.rule.meta.code for one in active)
-    run = _report(gate.suppress(settled, rules, codes), active, job, settings)
+    run = _judged(settled, rules, active, job, settings)
     return replace(run, interrupted=interrupted)
 
 
@@ -83,50 +92,94 @@ def _locate(job: Job, settings: Settings) -> tuple[discover.Target, ...]:
     return discover.locate(job.targets, chosen, model=job.model, hook=job.hook)
 
 
-def _answers(found: Sequence[discover.Found], box: Sandbox) -> Iterator[tuple[str, wire.Reply]]:
+def _answers(
+    found: Sequence[discover.Found], box: Sandbox
+) -> Iterator[tuple[discover.Found, wire.Reply]]:
     """Yield the Reply to each model in order; those known beforehand are not sent."""
     requests = [item.what for item in found if isinstance(item.what, wire.Request)]
     replies = box.run(requests) if requests else iter(())
     for item in found:
         if isinstance(item.what, wire.Request):
-            yield item.asked, gate.excused(item.what, next(replies))
+            yield item, gate.excused(item.what, next(replies))
         else:
-            yield item.asked, item.what
+            yield item, item.what
 
 
 def _check(
-    asked: str,
+    item: discover.Found,
     reply: wire.Reply,
     active: tuple[checking.ActiveRule, ...],
     settings: Settings,
     listen: Listener | None,
 ) -> gate.Outcome:
+    report = checking.check_model(reply, gate.graph_rules(active), profile=settings.profile)
+    report = frames.fill(report, reply.sources)
     if listen is not None:
         listen(reply)
-    report = checking.check_model(reply, active, profile=settings.profile)
-    report = frames.fill(report, reply.sources)
-    return gate.Outcome(asked, report, reply.failure, sources=reply.sources)
+    request = item.what if isinstance(item.what, wire.Request) else None
+    return gate.made_of(item.asked, request, reply, report, settings.models)
 
 
-def _report(
+def _judged(
     outcomes: tuple[gate.Outcome, ...],
+    rules: tuple[Rule, ...],
     active: tuple[checking.ActiveRule, ...],
     job: Job,
     settings: Settings,
 ) -> Run:
-    metas = [one.rule.meta for one in active]
+    """Return the run: limits checked, overrides and comments heard, known findings marked."""
+    codes = frozenset(one.rule.meta.code for one in active)
+    if job.base is not None:
+        outcomes = gate.with_base(outcomes, job.base.models)
+    outcomes = gate.check_limits(outcomes, active, compared=job.base is not None)
+    outcomes = gate.override(outcomes, settings.overrides)
+    outcomes = gate.suppress(outcomes, rules, codes)
+    marked = gate.mark(outcomes, job.baseline.entries if job.baseline else ())
+    stale = gate.stale(marked.left, marked.outcomes, codes, settings.root)
+    outcomes = marked.outcomes
+    if job.base is not None:
+        outcomes = gate.mark(outcomes, gate.entries_of(job.base.models)).outcomes
+    if job.accept:
+        outcomes = gate.accept(outcomes)
     report = RunReport(
         schema_version=SCHEMA_VERSION,
         tool=Tool("convlint", convlint.__version__),
         models=tuple(outcome.report for outcome in outcomes),
-        summary=gate.judge(outcomes, settings.fail_level, exit_zero=job.exit_zero),
+        summary=gate.judge(
+            outcomes,
+            settings.fail_level,
+            exit_zero=job.exit_zero,
+            stale=len(stale),
+            strict_baseline=job.strict_baseline,
+        ),
         profile=settings.profile.name,
-        rules=tuple(_info(meta) for meta in metas),
+        rules=_told(active, outcomes),
+        base=job.base_name,
+        baseline=job.baseline.shown if job.baseline else "",
     )
-    return Run(report, outcomes)
+    return Run(report, outcomes, stale=stale, kept=tuple(gate.kept(marked, stale)))
 
 
-def _info(meta: RuleMeta) -> RuleInfo:
+def _told(
+    active: tuple[checking.ActiveRule, ...], outcomes: Sequence[gate.Outcome]
+) -> tuple[RuleInfo, ...]:
+    """Return the rules that ran; those about limits where one is declared."""
+    limits = gate.declared_codes([limit for outcome in outcomes for limit in outcome.limits])
+    return tuple(
+        _info(one)
+        for one in active
+        if not gate.is_budget(one.rule.meta.code) or one.rule.meta.code in limits
+    )
+
+
+def _info(one: checking.ActiveRule) -> RuleInfo:
+    meta = one.rule.meta
     return RuleInfo(
-        meta.code, meta.name, meta.summary, meta.exact, at_size=meta.at_size, done_by=meta.done_by
+        meta.code,
+        meta.name,
+        meta.summary,
+        meta.exact,
+        at_size=meta.at_size,
+        done_by=meta.done_by,
+        severity=one.severity,
     )

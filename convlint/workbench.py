@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from convlint import checking, discover, errors, gate, plugins, wire
+from convlint import checking, discover, errors, gate, wire
 from convlint.sandbox import Limits
 from convlint.sandbox.task import Child, perform
 from convlint.settings import Settings
@@ -70,12 +70,12 @@ def _request(task: Task, settings: Settings, target: str) -> wire.Request:
 
 
 def _rules(task: Task, settings: Settings) -> tuple[checking.ActiveRule, ...]:
-    known = plugins.load_rules()
+    known = gate.known_rules()
     if task.plain:
         return ()
     if task.rules:
         chosen = replace(settings, select=task.rules, extend_select=(), ignore=())
-        return gate.active_rules(known, chosen)
+        return gate.graph_rules(gate.active_rules(known, chosen))
     return tuple(one for one in gate.active_rules(known, settings) if one.rule.meta.exact)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convlint import __version__
+from convlint.cli.baselines import baseline_options
 from convlint.cli.options import not_a_command, read_settings, settings_options
 from convlint.cli.types import Memory
 
@@ -27,6 +28,7 @@ DEFAULT_FORMAT = "text"
     help="An input, like 1x3x224x224, 1x128:int64 or mask=1x1x64x64. Repeatable.",
 )
 @settings_options
+@baseline_options
 @click.option("--exit-zero", is_flag=True, help="Exit 0 in spite of findings.")
 @click.option(
     "--format", "format_", default=DEFAULT_FORMAT, metavar="NAME", help="The report on stdout."
@@ -65,18 +67,20 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     Exit code: 0 nothing to say, 1 findings, 2 something asked for could not be done.
     """
     from convlint import pipeline
-    from convlint.cli import output, reports
+    from convlint.cli import baselines, output, reports
 
     commands = list(ctx.parent.command.commands) if ctx.parent else []  # type: ignore[attr-defined]
     for target in flags["targets"][:1]:
         not_a_command(target, commands)
     shown = reports.plan(flags["format_"], flags["reports"])
     settings = read_settings(flags["targets"], flags)
-    job = _job(flags)
+    known = baselines.plan(flags, settings)
+    job = known.into(_job(flags), strict=flags["strict_baseline"])
     _require_targets(job, bool(settings.models))
     teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"])
     run = pipeline.check(job, settings, teller.reply)
     teller.outcomes(run.outcomes)
+    teller.said(baselines.finish(known, run))
     for path in reports.write(shown, run.report):
         teller.written(path)
     if run.outcomes or not (job.hook and shown.format.name == DEFAULT_FORMAT):

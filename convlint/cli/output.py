@@ -64,6 +64,11 @@ class Teller:
         if not self.quiet:
             stderr(f"report written to {path}")
 
+    def said(self, line: str) -> None:
+        """Tell a line about the run; warnings also with -q."""
+        if line and (not self.quiet or line.startswith("warning")):
+            stderr(line)
+
     def _failure(self, outcome: Outcome, failure: wire.Failure) -> None:
         if outcome.note and self.quiet:
             return

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 @click.option("--all", "all_", is_flag=True, help="The pages of all rules.")
 def rule(word: str | None, all_: bool) -> int:
     """List the rules, or show the page of one: what it finds, why, and what to write instead."""
-    from convlint import plugins
     from convlint.cli.output import stdout
-    from convlint.gate import find_rule
+    from convlint.gate import find_rule, known_rules
 
-    rules = plugins.load_rules()
+    rules = known_rules()
     if word is not None:
         stdout(page(find_rule(rules, word)))
     elif all_:
@@ -37,6 +36,8 @@ def page(rule: Rule) -> str:
     kind = "exact" if meta.exact else "approximate"
     head = f"{meta.code} {meta.name} ({meta.severity.value}, {kind}, since {meta.since})"
     parts = [head, "=" * len(head), "", rule.doc.strip()]
+    if not rule.folder:
+        return "\n".join(parts)
     for name, title in (("bad.py", "Code it speaks about"), ("good.py", "Code it is silent about")):
         file = Path(rule.folder, name)
         if file.is_file():

@@ -1,20 +1,59 @@
-"""Decides what counts: which rules run, which findings are suppressed, and the exit code."""
+"""Decides what counts: which rules run, which findings are suppressed or known, the exit code."""
 
 from __future__ import annotations
 
-from convlint.gate.outcome import Outcome
-from convlint.gate.select import Choice, active_rules, choose, find_rule
+from convlint.gate.base import pair, with_base
+from convlint.gate.baseline import (
+    Baseline,
+    Entry,
+    accept,
+    entries_of,
+    kept,
+    mark,
+    read_baseline,
+    render,
+    stale,
+)
+from convlint.gate.budget import check_limits, declared_codes, is_budget
+from convlint.gate.outcome import Outcome, made_of
+from convlint.gate.overrides import override
+from convlint.gate.select import (
+    Choice,
+    active_rules,
+    choose,
+    find_rule,
+    graph_rules,
+    known_rules,
+)
 from convlint.gate.suppress import suppress
 from convlint.gate.verdict import excused, judge, settle
 
 __all__ = [
+    "Baseline",
     "Choice",
+    "Entry",
     "Outcome",
+    "accept",
     "active_rules",
+    "check_limits",
     "choose",
+    "declared_codes",
+    "entries_of",
     "excused",
     "find_rule",
+    "graph_rules",
+    "is_budget",
     "judge",
+    "kept",
+    "known_rules",
+    "made_of",
+    "mark",
+    "override",
+    "pair",
+    "read_baseline",
+    "render",
     "settle",
+    "stale",
     "suppress",
+    "with_base",
 ]

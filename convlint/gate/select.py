@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from convlint import errors
+from convlint import errors, plugins
 from convlint.checking import ActiveRule
 from convlint.contract import Options, Rule
+from convlint.gate.budget import budget_rules, is_budget
 from convlint.settings import ALL_RULES, RuleTable, Settings
 from convlint.settings.table import plain_words
 
@@ -25,6 +26,16 @@ class Choice:
     why: str
 
 
+def known_rules() -> tuple[Rule, ...]:
+    """Return every rule that can be selected: the installed ones and those about limits."""
+    return tuple(sorted((*plugins.load_rules(), *budget_rules()), key=lambda r: r.meta.code))
+
+
+def graph_rules(active: Iterable[ActiveRule]) -> tuple[ActiveRule, ...]:
+    """Return those that look at a model's graph: all but the ones about limits."""
+    return tuple(one for one in active if not is_budget(one.rule.meta.code))
+
+
 def choose(rules: Sequence[Rule], settings: Settings) -> tuple[Choice, ...]:
     """Return of every rule whether it runs; raise UsageError for a selector of none.
 
@@ -34,6 +45,9 @@ def choose(rules: Sequence[Rule], settings: Settings) -> tuple[Choice, ...]:
     for key in ("select", "extend-select", "ignore"):
         for selector in getattr(settings, key.replace("-", "_")):
             _check_selector(selector, rules, settings.source(key), key)
+    for one in settings.overrides:
+        for selector in (*one.ignore, *one.severity):
+            _check_selector(selector, rules, one.where, "")
     return tuple(_choose(rule, settings) for rule in rules)
 
 
@@ -74,18 +88,23 @@ def _best(rule: Rule, selectors: Iterable[str]) -> tuple[int, str]:
 
 
 def _weight(rule: Rule, selector: str) -> int:
+    return weight(rule.meta.code, rule.meta.name, selector)
+
+
+def weight(code: str, name: str, selector: str) -> int:
+    """Return how closely a selector fits a rule: 0 not at all, the most for its code or name."""
     word = selector.strip()
-    if word.upper() == rule.meta.code or word.lower() == rule.meta.name:
+    if word.upper() == code or word.lower() == name:
         return _EXACT
     if word.lower() == ALL_RULES:
         return 1
-    return 1 + len(word) if word and rule.meta.code.startswith(word.upper()) else 0
+    return 1 + len(word) if word and code.startswith(word.upper()) else 0
 
 
 def _check_selector(selector: str, rules: Sequence[Rule], source: str, key: str) -> None:
     if selector.lower() == ALL_RULES or any(_weight(rule, selector) for rule in rules):
         return
-    where = source if source.startswith("--") else f"{source}: {key}"
+    where = f"{source}: {key}" if key and not source.startswith("--") else source
     kind = errors.UsageError if source.startswith("--") else errors.ConfigError
     raise kind(f"unknown rule {selector!r}", where=where, fix=_closest(selector, rules))
 

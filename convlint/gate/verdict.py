@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from convlint.contract import Finding, Severity, Summary
+from convlint.gate.baseline import KNOWN
 from convlint.gate.outcome import Outcome
 from convlint.settings import FailLevel
 from convlint.wire import Diagnostic, Failure, Reply, Request
@@ -68,12 +69,25 @@ def _stands_beside(outcome: Outcome, checked: set[tuple[str, str]]) -> bool:
 
 
 def judge(
-    outcomes: Sequence[Outcome], fail_level: FailLevel, *, exit_zero: bool = False
+    outcomes: Sequence[Outcome],
+    fail_level: FailLevel,
+    *,
+    exit_zero: bool = False,
+    stale: int = 0,
+    strict_baseline: bool = False,
 ) -> Summary:
-    """Return the numbers and the exit code: 2 not done, 1 findings that count, 0 neither."""
+    """Return the numbers and the exit code: 2 not done, 1 findings that count, 0 neither.
+
+    Findings count that are neither suppressed nor known; ``stale`` entries of the baseline do
+    with ``strict_baseline``.
+    """
     reports = [outcome.report for outcome in outcomes]
     findings = [finding for report in reports for finding in report.findings]
     counted = [finding for finding in findings if finding.suppressed is None]
+    new = [finding for finding in counted if finding.baseline != KNOWN]
+    failing = any(fail_level.reached_by(finding.severity) for finding in new)
+    found = (failing or (strict_baseline and stale > 0)) and not exit_zero
+    not_done = any(_not_done(outcome) for outcome in outcomes)
     return Summary(
         models=len(reports),
         failed=sum(not outcome.checked for outcome in outcomes),
@@ -83,17 +97,11 @@ def judge(
         warnings=_count(counted, Severity.WARNING),
         infos=_count(counted, Severity.INFO),
         suppressed=len(findings) - len(counted),
-        exit_code=_exit_code(outcomes, counted, fail_level, exit_zero),
+        exit_code=NOT_DONE if not_done else FINDINGS if found else OK,
+        new=len(new),
+        known=len(counted) - len(new),
+        stale=stale,
     )
-
-
-def _exit_code(
-    outcomes: Sequence[Outcome], counted: list[Finding], fail_level: FailLevel, exit_zero: bool
-) -> int:
-    if any(_not_done(outcome) for outcome in outcomes):
-        return NOT_DONE
-    reached = any(fail_level.reached_by(finding.severity) for finding in counted)
-    return FINDINGS if reached and not exit_zero else OK
 
 
 def _not_done(outcome: Outcome) -> bool:

@@ -6,11 +6,13 @@ files and flags -> load -> Settings, each value with its source
 from __future__ import annotations
 
 from convlint.settings.inputs import parse_input, parse_inputs
+from convlint.settings.limits import Limit
 from convlint.settings.load import Flags, load, project_root
 from convlint.settings.model import (
     ALL_RULES,
     FailLevel,
     ModelEntry,
+    Override,
     RuleTable,
     Settings,
 )
@@ -19,7 +21,9 @@ __all__ = [
     "ALL_RULES",
     "FailLevel",
     "Flags",
+    "Limit",
     "ModelEntry",
+    "Override",
     "RuleTable",
     "Settings",
     "load",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convlint import errors, profiles
-from convlint.settings import table
+from convlint import __version__, errors, profiles
+from convlint.settings import table, version
 from convlint.settings.model import FailLevel, Settings
 
 
@@ -47,12 +47,16 @@ def load(places: Sequence[Path], flags: Flags, config: Path | None = None) -> Se
 
 
 def project_root(place: Path) -> Path:
-    """Return the folder of the nearest pyproject.toml above, else the place's own folder."""
+    """Return the folder of the nearest pyproject.toml above, else of the nearest .git.
+
+    Where there is neither it is the place's own folder.
+    """
     nearest = _nearest(place)
     if nearest is not None:
         return nearest.parent
     absolute = place.resolve()
-    return absolute if absolute.is_dir() else absolute.parent
+    own = absolute if absolute.is_dir() else absolute.parent
+    return next((folder for folder in (own, *own.parents) if (folder / ".git").exists()), own)
 
 
 def read_tool_table(file: Path) -> dict[str, Any] | None:
@@ -87,6 +91,9 @@ def _from_file(file: Path, *, required: bool = False) -> Settings:
 
 
 def _settings(values: dict[str, Any], where: str, root: Path, shown: str) -> Settings:
+    wanted = values.get("required-version")
+    if isinstance(wanted, str):  # first of all: a newer version may know other keys
+        version.require(wanted, __version__, f"{where}.required-version")
     table.check_keys(values, where)
     read: dict[str, Callable[[object, str], object]] = {
         **dict.fromkeys(table.LISTS, table.strings),
@@ -94,6 +101,9 @@ def _settings(values: dict[str, Any], where: str, root: Path, shown: str) -> Set
         "profile": lambda value, here: table.profile(value, here, root),
         "rules": table.rule_tables,
         "models": lambda value, here: table.model_entries(value, here, root),
+        "overrides": table.overrides,
+        "baseline": lambda value, here: table.inside(table.convert(value, str, here), root, here),
+        "required-version": lambda value, here: table.convert(value, str, here),
     }
     fields: dict[str, Any] = {
         key.replace("-", "_"): read[key](value, f"{where}.{key}") for key, value in values.items()

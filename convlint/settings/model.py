@@ -10,6 +10,7 @@ from typing import Any
 
 from convlint.contract import Severity
 from convlint.profiles import GENERIC, Target
+from convlint.settings.limits import Limit
 from convlint.wire import InputSpec
 
 ALL_RULES = "all"
@@ -45,7 +46,7 @@ class ModelEntry:
     """``[[tool.convlint.models]]``: a target, and the input lists to check it at.
 
     ``path`` is the absolute file, None for ``package.module:EXPR``; ``place`` is the
-    file or module as it was written.
+    file or module as it was written. ``limits`` are its budgets.
     """
 
     target: str
@@ -53,6 +54,22 @@ class ModelEntry:
     path: Path | None = None
     expression: str = ""
     inputs: tuple[tuple[InputSpec, ...], ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """``[[tool.convlint.overrides]]``: other severities, or none, for some files and modules.
+
+    ``paths`` are gitignore patterns relative to the root, ``modules`` globs of module paths; an
+    empty one fits everything. ``ignore`` and ``severity`` name rules as ``select`` does.
+    """
+
+    where: str
+    paths: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    severity: Mapping[str, Severity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,9 @@ class Settings:
     profile: Target = GENERIC
     rules: Mapping[str, RuleTable] = field(default_factory=dict)
     models: tuple[ModelEntry, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    baseline: Path | None = None
+    required_version: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def source(self, key: str) -> str:

@@ -13,19 +13,22 @@ import msgspec
 
 from convlint import errors, profiles
 from convlint.contract import Severity
+from convlint.settings import limits
 from convlint.settings.inputs import parse_inputs
-from convlint.settings.model import ModelEntry, RuleTable
+from convlint.settings.model import ModelEntry, Override, RuleTable
 from convlint.wire import InputSpec
 
+LARGEST = 8 * 2**20
 LISTS = ("select", "extend-select", "ignore", "exclude")
-KEYS = frozenset({*LISTS, "fail-level", "profile", "rules", "models"})
-MODEL_KEYS = frozenset({"target", "inputs"})
-# Keys of the design that this version does not serve: never ignored in silence.
-LATER = frozenset({"baseline", "runtime", "ram", "cache", "required-version"})
-MODEL_LATER = frozenset(
-    {"max-macs", "max-params", "max-param-bytes", "max-peak-activation-bytes"}
-    | {"max-macs-increase", "baseline"}
+KEYS = frozenset(
+    {*LISTS, "fail-level", "profile", "rules", "models", "overrides", "baseline"}
+    | {"required-version"}
 )
+MODEL_KEYS = frozenset({"target", "inputs", *limits.KEYS})
+_OVERRIDE_LISTS = ("paths", "modules", "ignore")
+OVERRIDE_KEYS = frozenset({*_OVERRIDE_LISTS, "severity"})
+# Keys of the design that this version does not serve: never ignored in silence.
+LATER = frozenset({"runtime", "ram", "cache"})
 
 _TOML_NAMES = {"array": "list", "str": "string", "int": "integer", "object": "table"}
 _TOML_NAMES |= {"bool": "boolean", "null": "nothing"}
@@ -35,6 +38,8 @@ Choice = TypeVar("Choice", bound=enum.StrEnum)
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
     """Return the file as a table; raise ConfigError where it cannot be read."""
     try:
+        if path.stat().st_size > LARGEST:
+            raise errors.ConfigError(f"is larger than {LARGEST >> 20} MiB", where=shown)
         return tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         reason = error.strerror or str(error)
@@ -86,24 +91,61 @@ def model_entries(value: object, where: str, root: Path) -> tuple[ModelEntry, ..
 
 
 def _model_entry(table: dict[str, Any], where: str, root: Path) -> ModelEntry:
-    _check_known(table, MODEL_KEYS, MODEL_LATER, where)
+    _check_known(table, MODEL_KEYS, frozenset(), where)
     if "target" not in table:
         raise errors.ConfigError("has no target", where=where, fix='target = "file.py:EXPR"')
     target = convert(table["target"], str, f"{where}.target")
     inputs = _inputs(table.get("inputs", []), f"{where}.inputs")
+    bounds = _limits(table, where)
     match = re.fullmatch(r"(?P<file>[^:]*?\.py)(?::(?P<expression>.*))?", target, re.DOTALL)
     if match is None:
         place, _, expression = target.partition(":")
         if not expression:
             fix = "write file.py, file.py:EXPR or package.module:EXPR"
             raise errors.ConfigError(f"{target!r} names no model", where=where, fix=fix)
-        return ModelEntry(target, place, None, expression, inputs)
-    path = (root / match["file"]).resolve()
-    if not path.is_relative_to(root):
-        raise errors.ConfigError(f"{match['file']} lies outside {root.name}/", where=where)
+        return ModelEntry(target, place, None, expression, inputs, bounds)
+    path = inside(match["file"], root, where)
     if not path.is_file():
         raise errors.ConfigError(f"no such file: {match['file']}", where=where)
-    return ModelEntry(target, match["file"], path, match["expression"] or "", inputs)
+    return ModelEntry(target, match["file"], path, match["expression"] or "", inputs, bounds)
+
+
+def inside(text: str, root: Path, where: str) -> Path:
+    """Return the absolute path of a file that the configuration names; refuse one outside."""
+    path = (root / text).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise errors.ConfigError(f"{text} lies outside {root.name}/", where=where)
+    return path
+
+
+def _limits(table: dict[str, Any], where: str) -> tuple[limits.Limit, ...]:
+    given = [key for key in limits.KEYS if key in table]
+    return tuple(
+        limit for key in given for limit in limits.parse_limits(key, table[key], f"{where}.{key}")
+    )
+
+
+def overrides(value: object, where: str) -> tuple[Override, ...]:
+    """Return ``[[tool.convlint.overrides]]``; each says where it holds and what holds there."""
+    tables = convert(value, tuple[dict[str, Any], ...], where)
+    return tuple(_override(table, f"{where}[{number}]") for number, table in enumerate(tables))
+
+
+def _override(table: dict[str, Any], where: str) -> Override:
+    _check_known(table, OVERRIDE_KEYS, frozenset(), where)
+    for keys, what in (("paths", "modules"), "nowhere"), (("ignore", "severity"), "nothing"):
+        if not any(table.get(key) for key in keys):
+            fix = f"give it {' or '.join(keys)}"
+            raise errors.ConfigError(f"an override that changes {what}", where=where, fix=fix)
+    severities = convert(table.get("severity", {}), dict[str, Any], f"{where}.severity")
+    return Override(
+        where=where,
+        **{key: strings(table.get(key, []), f"{where}.{key}") for key in _OVERRIDE_LISTS},
+        severity={
+            rule: choice(Severity, level, f"{where}.severity.{rule}")
+            for rule, level in severities.items()
+        },
+    )
 
 
 def _inputs(value: object, where: str) -> tuple[tuple[InputSpec, ...], ...]:

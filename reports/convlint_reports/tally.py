@@ -40,13 +40,14 @@ def line(run: RunReport) -> str:
     levels = (
         f"{plural(total.errors, 'error')}, {plural(total.warnings, 'warning')}, {total.infos} info"
     )
-    known = sum(f.baseline == "known" for m in run.models for f in m.findings)
     parts = [
         plural(total.models, "model"),
         plural(total.layers, "layer"),
         plural(total.findings, "finding") + (f" ({levels})" if total.findings else ""),
+        f"{total.new:,} new",
+        f"{total.known:,} known",
         f"{total.suppressed:,} suppressed",
-        *([f"{known:,} known"] if known else []),
+        *([f"{total.stale:,} stale"] if total.stale else []),
         f"{total.failed:,} failed",
     ]
     return ", ".join(parts)

@@ -216,6 +216,8 @@ def run(*models: ModelReport) -> RunReport:
         warnings=sum(f.severity is Severity.WARNING for f in found),
         infos=sum(f.severity is Severity.INFO for f in found),
         suppressed=sum(len(m.findings) for m in models) - len(found),
+        new=sum(f.baseline == "new" for f in found),
+        known=sum(f.baseline == "known" for f in found),
         exit_code=2 if any(m.status == "failed" for m in models) else int(bool(found)),
     )
     tool = Tool("convlint", "0.1.0")

@@ -59,7 +59,7 @@ def test_last_line_counts_everything() -> None:
     """Last line counts everything."""
     text = render(sample.run(sample.resnet(), sample.failed()), View())
     assert text.splitlines()[-1] == (
-        "2 models, 54 layers, 3 findings (0 errors, 2 warnings, 1 info), 1 suppressed, 1 failed"
+        "2 models, 54 layers, 3 findings (0 errors, 2 warnings, 1 info), 3 new, 0 known, 1 suppressed, 1 failed"
     )
 
 

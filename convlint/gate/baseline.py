@@ -1,0 +1,271 @@
+"""The baseline: findings that a project lives with, one entry a line in a sorted JSON file.
+
+An entry says what was found, not where: rule, model, module paths, what it saves. So a file that
+is renamed or a line that moves changes nothing, and a finding that grows is new.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from convlint import errors
+from convlint.contract import Finding, ModelReport
+from convlint.gate.outcome import Outcome
+
+SCHEMA_VERSION = 1
+LARGEST = 32 * 2**20
+KNOWN = "known"
+FIRST, THEN = ("macs", "params"), ("param_bytes", "activation_bytes", "bytes_read")
+"""What must not grow, and what must not where a finding saves none of the first. The peak is
+left out, since other layers move it."""
+
+_CONFLICT = re.compile(rb"^(<{7}|={7}|>{7})", re.MULTILINE)
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One finding that is known. ``saving`` holds what it saves, ``value`` what broke a limit."""
+
+    model: str
+    code: str
+    name: str
+    modules: tuple[str, ...]
+    fingerprint: str
+    saving: dict[str, int] = {}
+    value: int | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Rule and model, whatever file the model stands in."""
+        return self.code, model_name(self.model)
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema_version: int
+    findings: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The entries of a file, and how people call the file."""
+
+    shown: str
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Outcomes with their known findings marked, and the entries that matched none."""
+
+    outcomes: tuple[Outcome, ...]
+    left: tuple[Entry, ...]
+
+
+# --- the file ----------------------------------------------------------------------------
+
+
+def read_baseline(path: Path, shown: str) -> Baseline:
+    """Return the baseline in a file; raise ConfigError where it is missing or not one."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise errors.ConfigError(f"is larger than {LARGEST >> 20} MiB", where=shown)
+        data = path.read_bytes()
+    except OSError as error:
+        fix = f"`convlint TARGET... --write-baseline {shown}` writes one"
+        what = f"the baseline cannot be read: {error.strerror}"
+        raise errors.ConfigError(what, where=shown, fix=fix) from None
+    return Baseline(shown, _decode(data, shown).findings)
+
+
+def render(entries: Iterable[Entry]) -> str:
+    """Return the file's text: sorted, one entry a line, the same entries the same bytes."""
+    ordered = sorted(entries, key=lambda e: (e.model, e.code, e.modules, e.fingerprint))
+    lines = [msgspec.json.format(msgspec.json.encode(entry), indent=0) for entry in ordered]
+    body = ",\n".join(line.decode() for line in lines)
+    inner = f"\n{body}\n" if body else ""
+    return f'{{\n"schema_version": {SCHEMA_VERSION},\n"findings": [{inner}]\n}}\n'
+
+
+def _decode(data: bytes, shown: str) -> _Document:
+    conflict = _CONFLICT.search(data)
+    if conflict:
+        line = data.count(b"\n", 0, conflict.start()) + 1
+        fix = "keep the entries of both sides, or write it anew with --write-baseline"
+        raise errors.ConfigError("holds a merge conflict", where=f"{shown}:{line}", fix=fix)
+    try:
+        document = msgspec.json.decode(data, type=_Document)
+    except msgspec.DecodeError as error:
+        fix = "write it anew with --write-baseline"
+        raise errors.ConfigError(f"is not a baseline: {error}", where=shown, fix=fix) from None
+    if document.schema_version != SCHEMA_VERSION:
+        what = f"has schema_version {document.schema_version}, this convlint reads {SCHEMA_VERSION}"
+        raise errors.ConfigError(what, where=shown)
+    return document
+
+
+# --- entries and findings ----------------------------------------------------------------
+
+
+def model_name(target: str) -> str:
+    """Return what a target names without its file: "Net" of "nets/net.py:Net"."""
+    return target.partition(":")[2] or target
+
+
+def entry_of(target: str, finding: Finding) -> Entry:
+    """Return the entry for a finding of this model."""
+    amounts = {key: getattr(finding.saving, key) for key in (*FIRST, *THEN)}
+    return Entry(
+        model=target,
+        code=finding.code,
+        name=finding.name,
+        modules=finding.modules,
+        fingerprint=finding.fingerprint,
+        saving={key: value for key, value in amounts.items() if value > 0},
+        value=finding.budget.value if finding.budget is not None else None,
+    )
+
+
+def entries_of(reports: Iterable[ModelReport]) -> tuple[Entry, ...]:
+    """Return an entry for every finding that is not suppressed."""
+    return tuple(
+        entry_of(report.target, finding)
+        for report in reports
+        for finding in report.findings
+        if finding.suppressed is None
+    )
+
+
+def mark(outcomes: Sequence[Outcome], entries: Sequence[Entry]) -> Marked:
+    """Return the outcomes with each finding known that an entry covers; one entry, one finding.
+
+    An entry covers a finding of its fingerprint, of its own model before others; or one of its
+    rule and model on its modules or fewer. It does not cover one that saves more.
+    """
+    shelf = _Shelf(entries)
+    found = [(f, entry_of(o.report.target, f)) for o in outcomes for f in o.report.findings]
+    known: set[int] = set()
+    for fits in (_same, _moved, _shrunk):
+        for finding, now in found:
+            if id(finding) not in known and shelf.take(now, fits):
+                known.add(id(finding))
+    marked = tuple(_with_known(outcome, known) for outcome in outcomes)
+    return Marked(marked, shelf.left)
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """The entries by what they are looked up by; each is taken once."""
+
+    entries: Sequence[Entry]
+    taken: set[int] = field(default_factory=set)
+    places: dict[object, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for place, entry in enumerate(self.entries):
+            for key in (entry.fingerprint, entry.identity):
+                self.places.setdefault(key, []).append(place)
+
+    @property
+    def left(self) -> tuple[Entry, ...]:
+        """The entries that nobody took."""
+        return tuple(e for place, e in enumerate(self.entries) if place not in self.taken)
+
+    def take(self, now: Entry, fits: Callable[[Entry, Entry], bool]) -> bool:
+        """Take the entry that covers the finding most tightly; say whether there was one."""
+        near = {*self.places.get(now.fingerprint, ()), *self.places.get(now.identity, ())}
+        covering = [
+            place
+            for place in near - self.taken
+            if fits(self.entries[place], now) and not _grew(self.entries[place], now)
+        ]
+        if not covering:
+            return False
+        self.taken.add(
+            min(covering, key=lambda place: (sum(self.entries[place].saving.values()), place))
+        )
+        return True
+
+
+def accept(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """Return the outcomes with every finding known."""
+    every = {id(finding) for outcome in outcomes for finding in outcome.report.findings}
+    return tuple(_with_known(outcome, every) for outcome in outcomes)
+
+
+def _with_known(outcome: Outcome, known: set[int]) -> Outcome:
+    findings = tuple(
+        msgspec.structs.replace(finding, baseline=KNOWN) if id(finding) in known else finding
+        for finding in outcome.report.findings
+    )
+    return replace(outcome, report=msgspec.structs.replace(outcome.report, findings=findings))
+
+
+def _same(entry: Entry, now: Entry) -> bool:
+    return (entry.fingerprint, entry.model) == (now.fingerprint, now.model)
+
+
+def _moved(entry: Entry, now: Entry) -> bool:
+    return entry.fingerprint == now.fingerprint
+
+
+def _shrunk(entry: Entry, now: Entry) -> bool:
+    return entry.identity == now.identity and set(now.modules) <= set(entry.modules)
+
+
+def _grew(entry: Entry, now: Entry) -> bool:
+    """Say whether the finding saves more than the entry, or breaks a limit by more."""
+    if (now.value or 0) > (entry.value or 0):
+        return True
+    counted = any(key in entry.saving or key in now.saving for key in FIRST)
+    keys = FIRST if counted else THEN
+    return any(now.saving.get(key, 0) > entry.saving.get(key, 0) for key in keys)
+
+
+# --- stale entries -------------------------------------------------------------------------
+
+
+def stale(
+    left: Sequence[Entry], outcomes: Sequence[Outcome], active: frozenset[str], root: Path
+) -> tuple[Entry, ...]:
+    """Return the entries that can go: what they knew is not found any more.
+
+    Only where the entry's model was read in full and its rule ran, or where its file is gone.
+    An entry whose finding grew is not stale: the finding is new, and it says so.
+    """
+    read = {o.report.target for o in outcomes if o.report.status == "complete"}
+    still = [
+        entry_of(outcome.report.target, finding)
+        for outcome in outcomes
+        for finding in outcome.report.findings
+    ]
+    return tuple(
+        entry
+        for entry in left
+        if entry.code in active
+        and (entry.model in read or _gone(entry, root))
+        and not any(_overlaps(entry, now) for now in still)
+    )
+
+
+def _overlaps(entry: Entry, now: Entry) -> bool:
+    shared = set(entry.modules) & set(now.modules) or entry.modules == now.modules
+    return entry.identity == now.identity and bool(shared)
+
+
+def _gone(entry: Entry, root: Path) -> bool:
+    file = entry.model.partition(":")[0]
+    return file.endswith(".py") and not (root / file).is_file()
+
+
+def kept(marked: Marked, dropped: Sequence[Entry]) -> Iterator[Entry]:
+    """Yield the entries that matched nothing and are not stale: their models were not read."""
+    gone = list(dropped)
+    for entry in marked.left:
+        if entry in gone:
+            gone.remove(entry)
+        else:
+            yield entry
