@@ -113,7 +113,6 @@ def _check(
     listen: Listener | None,
 ) -> gate.Outcome:
     report = checking.check_model(reply, gate.graph_rules(active), profile=settings.profile)
-    report = frames.fill(report, reply.sources)
     if listen is not None:
         listen(reply)
     request = item.what if isinstance(item.what, wire.Request) else None
@@ -127,11 +126,12 @@ def _judged(
     job: Job,
     settings: Settings,
 ) -> Run:
-    """Return the run: limits checked, overrides and comments heard, known findings marked."""
+    """Return the run: limits checked, frames filled, overrides and comments heard, known findings marked."""
     codes = frozenset(one.rule.meta.code for one in active)
     if job.base is not None:
         outcomes = gate.with_base(outcomes, job.base.models)
     outcomes = gate.check_limits(outcomes, active, compared=job.base is not None)
+    outcomes = tuple(_framed(outcome) for outcome in outcomes)
     outcomes = gate.override(outcomes, settings.overrides)
     outcomes = gate.suppress(outcomes, rules, codes)
     marked = gate.mark(outcomes, job.baseline.entries if job.baseline else ())
@@ -158,6 +158,10 @@ def _judged(
         baseline=job.baseline.shown if job.baseline else "",
     )
     return Run(report, outcomes, stale=stale, kept=tuple(gate.kept(marked, stale)))
+
+
+def _framed(outcome: gate.Outcome) -> gate.Outcome:
+    return replace(outcome, report=frames.fill(outcome.report, outcome.sources))
 
 
 def _told(

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from convlint import plugins
+from convlint import gate
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = "100"
@@ -38,7 +38,7 @@ def render_readme(text: str) -> str:
 
 def render_rules() -> dict[Path, str]:
     """Return the page of every rule under its path."""
-    names = [rule.meta.name for rule in plugins.load_rules()]
+    names = [rule.meta.name for rule in gate.known_rules()]
     return {
         ROOT / "docs" / "rules" / f"{name}.md": run_convlint(f"convlint rule {name}").stdout
         for name in names

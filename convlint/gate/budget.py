@@ -34,8 +34,7 @@ UNCHECKED = "CL908"
 _CODES = {key: f"CL7{place // 4}{place % 4 + 1}" for place, key in enumerate(KEYS)}
 
 _DOC = """What it does
-    Finds a model whose {words} over the limit that {key} declares for it in
-    [[tool.convlint.models]].
+    Finds a model with more {words} than {key} allows in [[tool.convlint.models]].
 
 Why it costs
     A limit is what a device or a service can pay. A change that passes it is seen where it is
@@ -63,10 +62,10 @@ References
     docs/configuration.md.
 """
 _WORDS = {
-    "macs": "multiply-accumulates are",
-    "params": "parameters are",
-    "param-bytes": "parameters take bytes",
-    "peak-activation-bytes": "peak of activations alive at once is",
+    "macs": "multiply-accumulates",
+    "params": "parameters",
+    "param-bytes": "bytes of parameters",
+    "peak-activation-bytes": "bytes of activations alive at once",
 }
 _EXAMPLES = {"macs": "4.2 GMACs", "params": "25 M params"}
 
@@ -95,7 +94,7 @@ def _rule(key: str) -> Rule:
             summary=summary,
             severity=Severity.ERROR,
             exact=False,
-            since="0.2",
+            since="0.2.0",
             gated=False,
         ),
         find=lambda context, options: (),  # noqa: ARG005
@@ -147,7 +146,7 @@ def _check(outcome: Outcome, severities: Mapping[str, Severity], compared: bool)
         report,
         findings=(*findings, *report.findings),
         budgets=tuple(told),
-        diagnostics=(*report.diagnostics, *words),
+        diagnostics=(*report.diagnostics, *dict.fromkeys(words)),
     )
     return replace(outcome, report=changed)
 

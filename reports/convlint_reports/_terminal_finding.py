@@ -88,8 +88,9 @@ def _facts(finding: Finding) -> Iterator[tuple[str, str]]:
     kind = "same outputs" if finding.exact else "needs retraining"
     if savings.section(finding) is savings.Section.NOTE:
         kind = "a note"
-    yield "saves", f"{savings.words(finding.saving)} ({kind}; counted alone)"
-    yield "modules", _modules(finding)
+    if finding.budget is None:
+        yield "saves", f"{savings.words(finding.saving)} ({kind}; counted alone)"
+        yield "modules", _modules(finding)
     for other in finding.alternatives:
         yield "or", f"{other.label}: saves {savings.words(other.saving)}"
     if finding.instead:
