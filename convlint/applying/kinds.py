@@ -57,6 +57,8 @@ def _pool(graph: fx.Graph, node: ir.Node, inputs: Inputs, _: Any) -> fx.Node:
         options["dilation"] = op.dilation or (1,) * axes
     else:
         options["count_include_pad"] = op.count_include_pad
+        if op.divisor is not None:
+            options["divisor_override"] = op.divisor
     return graph.call_function(function, (inputs[0], op.kernel), options)
 
 

@@ -123,7 +123,8 @@ class Softmax(Op, frozen=True, tag="softmax"):
 class Pool(Op, frozen=True, tag="pool"):
     """A spatial pooling. ``adaptive`` ones carry the kernel only where it is even.
 
-    ``whole`` is true where the kernel spans the whole map (global pooling).
+    ``whole`` is true where the kernel spans the whole map (global pooling). ``divisor`` is what
+    an average divides by, where it is not the number of taps.
     """
 
     type: Literal["max", "avg", "lp"]
@@ -135,6 +136,7 @@ class Pool(Op, frozen=True, tag="pool"):
     count_include_pad: bool = True
     adaptive: bool = False
     whole: bool = False
+    divisor: int | None = None
 
 
 class Reduce(Op, frozen=True, tag="reduce"):

@@ -124,6 +124,7 @@ def pool_layer(call: Call) -> Lowered:
         getattr(layer, "dilation", 1),
         bool(layer.ceil_mode),
         bool(getattr(layer, "count_include_pad", True)),
+        getattr(layer, "divisor_override", None),
     )
 
 
@@ -137,6 +138,7 @@ def _pool(
     dilation: Any,
     ceil_mode: bool,
     include: bool,
+    divisor: int | None = None,
 ) -> Lowered:
     size = tuple_of(kernel, axes)
     op = ir.Pool(
@@ -148,6 +150,7 @@ def _pool(
         ceil_mode,
         include,
         whole=size == call.shape[-axes:],
+        divisor=divisor,
     )
     return Lowered(op, (call.source,))
 
@@ -176,7 +179,8 @@ def pool(call: Call) -> Lowered:
         dilation, ceil = call.arg(4, "dilation", 1), call.arg(5, "ceil_mode", False)
         return _pool(call, axes, kind, kernel, stride, padding, dilation, bool(ceil), True)
     ceil, include = call.arg(4, "ceil_mode", False), call.arg(5, "count_include_pad", True)
-    return _pool(call, axes, kind, kernel, stride, padding, 1, bool(ceil), bool(include))
+    divisor: Any = call.arg(6, "divisor_override")
+    return _pool(call, axes, kind, kernel, stride, padding, 1, bool(ceil), bool(include), divisor)
 
 
 def _upsample(call: Call, mode: str, corners: Any, antialias: Any) -> Lowered:
