@@ -29,6 +29,11 @@ DEFAULT_FORMAT = "text"
 )
 @settings_options
 @baseline_options
+@click.option(
+    "--base",
+    metavar="REF",
+    help="Compare with this git revision: what it has too is known, only new findings count.",
+)
 @click.option("--exit-zero", is_flag=True, help="Exit 0 in spite of findings.")
 @click.option(
     "--format", "format_", default=DEFAULT_FORMAT, metavar="NAME", help="The report on stdout."
@@ -66,7 +71,7 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
 
     Exit code: 0 nothing to say, 1 findings, 2 something asked for could not be done.
     """
-    from convlint import pipeline
+    from convlint import comparing, pipeline
     from convlint.cli import baselines, output, reports
 
     commands = list(ctx.parent.command.commands) if ctx.parent else []  # type: ignore[attr-defined]
@@ -78,7 +83,10 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     job = known.into(_job(flags), strict=flags["strict_baseline"])
     _require_targets(job, bool(settings.models))
     teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"])
-    run = pipeline.check(job, settings, teller.reply)
+    if flags["base"] is None:
+        run = pipeline.check(job, settings, teller.reply)
+    else:
+        run = comparing.check_against(flags["base"], job, settings, teller.reply)
     teller.outcomes(run.outcomes)
     teller.said(baselines.finish(known, run))
     for path in reports.write(shown, run.report):

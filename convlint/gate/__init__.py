@@ -27,15 +27,18 @@ from convlint.gate.select import (
 )
 from convlint.gate.suppress import suppress
 from convlint.gate.verdict import excused, judge, settle
+from convlint.gate.worktree import Tree, checked_out, is_revision, top_of
 
 __all__ = [
     "Baseline",
     "Choice",
     "Entry",
     "Outcome",
+    "Tree",
     "accept",
     "active_rules",
     "check_limits",
+    "checked_out",
     "choose",
     "declared_codes",
     "entries_of",
@@ -43,6 +46,7 @@ __all__ = [
     "find_rule",
     "graph_rules",
     "is_budget",
+    "is_revision",
     "judge",
     "kept",
     "known_rules",
@@ -55,5 +59,6 @@ __all__ = [
     "settle",
     "stale",
     "suppress",
+    "top_of",
     "with_base",
 ]
