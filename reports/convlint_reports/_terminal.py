@@ -16,7 +16,7 @@ from rich.text import Text
 from convlint.contract import Finding, ModelReport, RunReport, View
 from convlint.wire import Diagnostic, InputSpec
 from convlint_reports import _terminal_finding as block
-from convlint_reports import numbers, savings, tally
+from convlint_reports import budgets, nextstep, numbers, savings, tally
 from convlint_reports.words import cleaned, cut
 
 COUNTING = "MACs = multiply-accumulates of convolutions and matrix products; FLOPs = 2 x MACs"
@@ -54,7 +54,7 @@ def _screen(console: Console, run: RunReport, view: View) -> None:
     for model in run.models:
         if not view.quiet:
             console.print()
-            _header(console, model)
+            _header(console, model, run.base)
         for finding in _shown(model, view):
             block.write(console, model, finding, view)
         if model.diagnostics and not view.quiet:
@@ -65,6 +65,7 @@ def _screen(console: Console, run: RunReport, view: View) -> None:
             _refusals(console, model)
     if not view.quiet:
         _by_rule(console, run)
+        _next(console, run)
     console.print(tally.line(run), style="bold", soft_wrap=True)
 
 
@@ -73,16 +74,20 @@ def _shown(model: ModelReport, view: View) -> tuple[Finding, ...]:
     return savings.live(model.findings) + quiet
 
 
-def _header(console: Console, model: ModelReport) -> None:
+def _header(console: Console, model: ModelReport, base: str) -> None:
     line = Text(cut(model.target), style="bold")
     line.append("  " + model.status, style=STATUS.get(model.status, ""))
     if model.status != "failed":
-        line.append(f"  {numbers.macs(model.totals.macs)}", style="not bold")
+        line.append(f"  {savings.size(model, base)}", style="not bold")
         line.append(f"  {numbers.si(model.totals.params)} params", style="not bold")
     console.print(line, soft_wrap=True)
     for spec in model.inputs:
         console.print("  " + input_line(spec), style="dim", soft_wrap=True)
+    for words in budgets.phrases(model):
+        broken = words.startswith("over")
+        console.print("  " + words, style="bold red" if broken else "", soft_wrap=True)
     if savings.live(model.findings):
+        console.print("  " + savings.together(model), soft_wrap=True)
         console.print("  " + _together(model), soft_wrap=True)
 
 
@@ -124,6 +129,15 @@ def _refusals(console: Console, model: ModelReport) -> None:
     for refused in model.refusals:
         line = f"{refused.code} {refused.name}: {cut(refused.module)}: {refused.reason}"
         console.print(Padding(Text(line), (0, 0, 0, 4), expand=False), style="dim")
+
+
+def _next(console: Console, run: RunReport) -> None:
+    command, what = nextstep.next_command(run)
+    if command:
+        line = Text("next: ", style="dim")
+        line.append(command, style="not dim bold")
+        line.append(f"  # {what}", style="dim")
+        console.print(line, soft_wrap=True)
 
 
 def _by_rule(console: Console, run: RunReport) -> None:

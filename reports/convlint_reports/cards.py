@@ -105,7 +105,7 @@ def card(finding: Finding, anchor: str, scene: Scene) -> Card:
         place=where(finding.location),
         message=finding.message,
         gain=f"{first.amount} {first.percent}".strip() if first else "",
-        gains=found or (Gain("none", "nothing that is counted", "", ""),),
+        gains=found or (Gain("none", _nothing(finding), "", ""),),
         amounts=tuple((q.key, q.saved(finding.saving)) for q in quantities.SORTED),
         blocks=blocks,
         facts=tuple(_facts(finding, scene)),
@@ -119,6 +119,10 @@ def card(finding: Finding, anchor: str, scene: Scene) -> Card:
         suppress=_suppress(finding),
         location=finding.location,
     )
+
+
+def _nothing(finding: Finding) -> str:
+    return "nothing by itself" if finding.budget is not None else "nothing that is counted"
 
 
 def _blocks(finding: Finding) -> Iterator[CodeBlock]:
@@ -135,12 +139,15 @@ def _facts(finding: Finding, scene: Scene) -> Iterator[Fact]:
     names = finding.module_groups or finding.modules
     hidden = len(names) - MODULES
     more = f" and {plural(hidden, 'more group')}" if hidden > 0 else ""
-    yield Fact("Modules", ", ".join(_modules(finding)) + more, "mono")
+    if names:
+        yield Fact("Modules", ", ".join(_modules(finding)) + more, "mono")
     for label, saves in _alternatives(finding):
         yield Fact("Or", f"{label}: saves {saves}")
     rule = scene.rules.get(finding.code)
     if finding.exact or savings.main(finding.saving):
         yield Fact("Evidence", _evidence(finding, rule))
+    if finding.bound:
+        yield Fact("Bound by", f"{cut(finding.bound, 40)}, under this profile, nothing fused")
     if finding.risk:
         yield Fact("Risk", finding.risk)
     if rule is not None and rule.done_by:

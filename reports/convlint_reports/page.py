@@ -11,7 +11,18 @@ from dataclasses import dataclass
 
 from convlint.contract import Finding, ModelReport, RuleInfo, RunReport
 from convlint.wire import Diagnostic
-from convlint_reports import assumptions, checks, data, modules, numbers, quantities, savings, tally
+from convlint_reports import (
+    assumptions,
+    budgets,
+    checks,
+    data,
+    modules,
+    numbers,
+    quantities,
+    savings,
+    tally,
+)
+from convlint_reports.budgets import BudgetRow
 from convlint_reports.cards import Card, Scene, card, where
 from convlint_reports.checks import Fold, Left
 from convlint_reports.numbers import typographic
@@ -83,6 +94,8 @@ class ModelPage:
     verdict: str
     inputs: tuple[str, ...]
     totals: tuple[tuple[TotalRow, ...], ...]
+    now: str
+    budgets: tuple[BudgetRow, ...]
     assumptions: tuple[str, ...]
     filters: tuple[Choice, ...]
     groups: tuple[CardGroup, ...]
@@ -97,6 +110,11 @@ class ModelPage:
     failures: tuple[Word, ...]
     notices: tuple[Word, ...]
     findings: int
+
+    @property
+    def limits(self) -> tuple[tuple[BudgetRow, ...], ...]:
+        """The table of limits, none where none is declared."""
+        return (self.budgets,) if self.budgets else ()
 
     @property
     def tables(self) -> tuple[tuple[LayerRow, ...], ...]:
@@ -156,9 +174,7 @@ def page(run: RunReport, *, pictures: bool = False) -> Page:
     """
     run = cleaned(run)
     rules = {rule.code: rule for rule in run.rules}
-    models = tuple(
-        _model(m, f"m{i}", rules, run.profile, pictures) for i, m in enumerate(run.models, 1)
-    )
+    models = tuple(_model(m, f"m{i}", run, rules, pictures) for i, m in enumerate(run.models, 1))
     head = headline(run)
     return Page(
         title=f"{cut(run.models[0].target)}: {head}" if len(run.models) == 1 else head,
@@ -176,7 +192,7 @@ def page(run: RunReport, *, pictures: bool = False) -> Page:
 def headline(run: RunReport) -> str:
     """Return the verdict on the run in one line."""
     if len(run.models) == 1:
-        verdict = typographic(savings.headline(run.models[0]))
+        verdict = typographic(savings.headline(run.models[0], run.base))
         return verdict[:1].upper() + verdict[1:]
     found = sum(len(savings.live(m.findings)) for m in run.models)
     failed = sum(m.status == "failed" for m in run.models)
@@ -185,7 +201,7 @@ def headline(run: RunReport) -> str:
 
 
 def _model(
-    model: ModelReport, anchor: str, rules: Mapping[str, RuleInfo], profile: str, pictures: bool
+    model: ModelReport, anchor: str, run: RunReport, rules: Mapping[str, RuleInfo], pictures: bool
 ) -> ModelPage:
     live = savings.live(model.findings)
     scene = Scene(model.totals, rules)
@@ -199,11 +215,13 @@ def _model(
         target=cut(model.target),
         status=cut(model.status, 40),
         status_class=model.status if model.status in STATUSES else "unknown",
-        headline=typographic(savings.headline(model)),
+        headline=typographic(savings.headline(model, run.base)),
         verdict=typographic(savings.together(model)),
         inputs=tuple(assumptions.input_words(spec) for spec in model.inputs[:4]),
         totals=(total_rows(model),) if read else (),
-        assumptions=assumptions.told(model, profile, rules),
+        now=f"Now, vs {cut(run.base, 40)}" if model.base is not None else "Now",
+        budgets=budgets.rows(model),
+        assumptions=assumptions.told(model, run.profile, rules),
         filters=_filters(live),
         groups=tuple(_groups(live, f"{anchor}-f", scene)),
         waterfalls=(falls,) if falls else (),

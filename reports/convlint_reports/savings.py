@@ -6,9 +6,9 @@ import enum
 from collections.abc import Iterable
 
 from convlint.contract import Finding, ModelReport, Saving, Totals
-from convlint_reports import numbers, quantities
+from convlint_reports import budgets, numbers, quantities
 from convlint_reports.quantities import Quantity
-from convlint_reports.words import plural
+from convlint_reports.words import cut, plural
 
 
 class Section(enum.StrEnum):
@@ -124,14 +124,21 @@ def combined(model: ModelReport) -> str:
     return ""
 
 
-def headline(model: ModelReport, base: Totals | None = None) -> str:
+def headline(model: ModelReport, base: str = "") -> str:
     """Return the line that heads every report of a model, its name left out.
 
-    ``base`` are the totals to compare with: "4.09 GMACs (+2.1 % against the base) · ...".
+    "31.9 GMACs (+2.1 % vs main) · budget 32 GMACs · 3 findings: ..."; ``base`` names what the
+    model is compared with.
     """
     if model.status in ("failed", "skipped"):
         return together(model)
-    size = numbers.macs(model.totals.macs)
-    if base is not None:
-        size += f" ({numbers.change(base.macs, model.totals.macs)} against the base)"
-    return f"{size} · {together(model)}"
+    return " · ".join((size(model, base), *budgets.phrases(model), together(model)))
+
+
+def size(model: ModelReport, base: str = "") -> str:
+    """Return the MACs of a model, with the change since the base where there is one."""
+    words = numbers.macs(model.totals.macs)
+    if model.base is None:
+        return words
+    change = numbers.change(model.base.macs, model.totals.macs)
+    return f"{words} ({change} vs {cut(base, 60) or 'the base'})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from convlint_reports import _markup
+from convlint_reports.budgets import BudgetRow
 from convlint_reports.cards import Card
 from convlint_reports.checks import Fold
 from convlint_reports.page import ModelPage, OverviewRow, Page, PartRow, Word
@@ -52,7 +53,9 @@ class ModelSummary:
     status: str
     verdict: str
     inputs: tuple[str, ...]
+    now: str
     totals: tuple[tuple[TotalRow, ...], ...]
+    limits: tuple[tuple[BudgetRow, ...], ...]
     failures: tuple[Word, ...]
     tables: tuple[tuple[Row, ...], ...]
     rows_more: tuple[str, ...]
@@ -114,7 +117,9 @@ def _model(model: ModelPage, amount: Amount) -> ModelSummary:
         status=model.status,
         verdict=model.verdict,
         inputs=tuple(cut(text, amount.text) for text in model.inputs),
-        totals=model.totals,
+        now=model.now,
+        totals=_spaced(model.totals),
+        limits=model.limits,
         failures=_words(model.failures, amount),
         tables=(shown,) if shown else (),
         rows_more=_more(len(rows) - len(shown), "more finding"),
@@ -129,6 +134,17 @@ def _model(model: ModelPage, amount: Amount) -> ModelSummary:
         assumptions=tuple(cut(text, amount.text) for text in model.assumptions),
         notes=(notes,) if amount.notes else (),
         notice_count=len(model.notices) + len(model.assumptions),
+    )
+
+
+def _spaced(totals: tuple[tuple[TotalRow, ...], ...]) -> tuple[tuple[TotalRow, ...], ...]:
+    """Put an arrow and a space before what changed since the base, to follow the amount."""
+    arrows = {"less": " ↓ ", "more": " ↑ ", "equal": " "}
+    return tuple(
+        tuple(
+            replace(row, now_change=arrows.get(row.now_trend, "") + row.now_change) for row in rows
+        )
+        for rows in totals
     )
 
 

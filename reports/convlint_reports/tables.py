@@ -9,15 +9,21 @@ from convlint.ir.nodes import SourceSpan
 from convlint_reports import modules, numbers, quantities, savings
 from convlint_reports.cards import line_of
 from convlint_reports.numbers import typographic
+from convlint_reports.quantities import Quantity
 from convlint_reports.words import cut
 
 
 @dataclass(frozen=True, slots=True)
 class TotalRow:
-    """One quantity of the model: now, after the exact rewrites, after all of them."""
+    """One quantity of the model: now, after the exact rewrites, after all of them.
+
+    ``now_change`` is the change since the base, "" where there is none.
+    """
 
     label: str
     now: str
+    now_change: str
+    now_trend: str
     exact: str
     exact_change: str
     exact_trend: str
@@ -56,6 +62,7 @@ def total_rows(model: ModelReport) -> tuple[TotalRow, ...]:
             TotalRow(
                 quantity.label,
                 quantity.cell(now),
+                *_since(model, quantity),
                 quantity.cell(first),
                 *_change(now, first),
                 quantity.cell(last),
@@ -63,6 +70,12 @@ def total_rows(model: ModelReport) -> tuple[TotalRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def _since(model: ModelReport, quantity: Quantity) -> tuple[str, str]:
+    if model.base is None:
+        return "", ""
+    return _change(quantity.total(model.base), quantity.total(model.totals))
 
 
 def _change(before: int, after: int) -> tuple[str, str]:

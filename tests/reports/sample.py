@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from convlint.contract import (
     SCHEMA_VERSION,
     After,
     Alternative,
+    Budget,
     Finding,
     Layer,
     ModelReport,
@@ -171,6 +174,15 @@ def resnet() -> ModelReport:
             ),
         ),
         expression="ResNet50()",
+    )
+
+
+def limited() -> ModelReport:
+    """The ResNet-50 compared with a base, one limit broken and one kept."""
+    macs = Budget("CL701", "max-macs", "macs", "4 GMACs", 4_000_000_000, 4089284608, 4012214272)
+    params = Budget("CL702", "max-params", "params", "30 M params", 30_000_000, 25557032, 25556968)
+    return msgspec.structs.replace(
+        resnet(), base=totals(4_000_000_000, 25557032), budgets=(params, macs)
     )
 
 

@@ -180,6 +180,18 @@ def test_sections_stand_in_their_order() -> None:
     assert places == sorted(places)
 
 
+def test_base_and_limits_are_told() -> None:
+    """The change since the base, the limits with what the exact rewrites reach."""
+    run = msgspec.structs.replace(sample.run(sample.limited()), base="main")
+    text = read(render(run, View())).text
+    assert (
+        "4.09 GMACs (+2.2\u00a0% vs main) · over budget 4 GMACs by 89.3 MMACs · budget 30" in text
+    )
+    assert "Now, vs main" in text
+    assert "over by 89.3 MMACs; not reached by exact rewrites alone" in text
+    assert text.index("max-macs") < text.index("max-params")
+
+
 def test_templates_only_loop() -> None:
     """Templates hold no logic: whatever is optional is a list of none or one."""
     for template in FOLDER.glob("*.j2"):

@@ -63,6 +63,28 @@ def test_last_line_counts_everything() -> None:
     )
 
 
+def test_the_next_command_can_be_typed() -> None:
+    """Exact rewrites first, else the page of the dearest rule, else the layers."""
+    text = render(sample.run(sample.resnet()), View())
+    assert text.splitlines()[-2].startswith("next: convlint apply nets/resnet.py:ResNet50  #")
+    retrain = msgspec.structs.replace(sample.resnet(), findings=(sample.DENSE,))
+    assert "next: convlint rule CL301" in render(sample.run(retrain), View())
+    odd = msgspec.structs.replace(sample.clean(), target="a b.py:Net('x')")
+    assert """next: convlint cost 'a b.py:Net('"'"'x'"'"')'""" in render(sample.run(odd), View())
+    assert "next:" not in render(sample.run(sample.failed()), View())
+    assert "next:" not in render(sample.run(sample.resnet()), View(quiet=True))
+
+
+def test_base_and_limits_are_in_the_head() -> None:
+    """What changed since the base, what limit is broken."""
+    model = sample.limited()
+    run = msgspec.structs.replace(sample.run(model), base="main")
+    text = render(run, View())
+    assert "4.09 GMACs (+2.2 % vs main)" in text
+    assert "over budget 4 GMACs by 89.3 MMACs" in text
+    assert "budget 30 M params" in text
+
+
 def test_counting_convention_is_said_once() -> None:
     """Counting convention is said once."""
     text = render(sample.run(sample.resnet(), sample.clean()), View())

@@ -1,0 +1,39 @@
+"""The command to type next, for the end of the text report."""
+
+from __future__ import annotations
+
+import shlex
+
+from convlint.contract import Finding, ModelReport, RunReport
+from convlint_reports import savings
+from convlint_reports.savings import Section
+from convlint_reports.words import cut
+
+LONGEST = 200
+
+
+def next_command(run: RunReport) -> tuple[str, str]:
+    """Return (command, what it does); ("", "") where nothing was read.
+
+    The exact rewrites come first, since they cost no accuracy; then the page of the rule that
+    saves most; a model without a finding is looked at layer by layer.
+    """
+    live = [(m, f) for m in run.models for f in savings.live(m.findings)]
+    exact = [(m, f) for m, f in live if savings.section(f) is Section.EXACT]
+    if exact:
+        return f"convlint apply {_typed(exact[0][0])}", "makes the exact rewrites, outputs proven"
+    if live:
+        return _about(savings.ordered(f for _, f in live)[0])
+    read = [m for m in run.models if m.layers]
+    if read:
+        return f"convlint cost {_typed(read[0])}", "the cost of every layer"
+    return "", ""
+
+
+def _about(finding: Finding) -> tuple[str, str]:
+    return f"convlint rule {cut(finding.code, 40)}", "why, what it saves, when not to"
+
+
+def _typed(model: ModelReport) -> str:
+    """Return the target as a shell reads it; one too long to type is left to the reader."""
+    return shlex.quote(model.target) if len(model.target) <= LONGEST else "TARGET"
