@@ -35,7 +35,9 @@ def batch_norm(call: Call) -> Lowered:
     pairs = list(zip(roles, call.args[1:5], strict=False))
     stored = [(r, n) for r, n in pairs if isinstance(n, fx.Node) and n.op == "get_attr"]
     computed = [n for _, n in pairs if isinstance(n, fx.Node) and n.op != "get_attr"]
-    op = ir.Norm("batch", affine=call.args[1] is not None, running_stats=call.args[3] is not None)
+    fixed = call.args[3] is not None and call.args[5] is not True
+    eps = float(call.args[-1])
+    op = ir.Norm("batch", affine=call.args[1] is not None, running_stats=fixed, eps=eps)
     return Lowered(op, (call.source, *computed), tuple(stored))
 
 

@@ -43,6 +43,26 @@ def binary(call: Call) -> Lowered:
     return Lowered(kind(scalar), inputs)
 
 
+def difference(call: Call) -> Lowered:
+    """Lower sub; of a number, it is the sum with the negative number."""
+    number = call.arg(1, "other")
+    if call.kwargs.get("alpha", 1) != 1:
+        return Lowered(ir.Elementwise("sub_scaled"), tuple(call.tensors))
+    if isinstance(number, (int, float)) and len(call.tensors) == 1:
+        return Lowered(ir.Add(-float(number)), tuple(call.tensors))
+    return elementwise(call)
+
+
+def quotient(call: Call) -> Lowered:
+    """Lower div; by a number, it is the product with its inverse."""
+    number, rounding = call.arg(1, "other"), call.kwargs.get("rounding_mode")
+    if rounding is not None:
+        return Lowered(ir.Elementwise(f"div_{rounding}"), tuple(call.tensors))
+    if isinstance(number, (int, float)) and number and len(call.tensors) == 1:
+        return Lowered(ir.Mul(1 / float(number)), tuple(call.tensors))
+    return elementwise(call)
+
+
 def elementwise(call: Call) -> Lowered:
     """Lower a function of corresponding elements."""
     return Lowered(ir.Elementwise(call.name), tuple(call.tensors))
@@ -62,7 +82,7 @@ def reduce(call: Call) -> Lowered | None:
 
 
 _ELEMENTWISE = (
-    "sub div rsub __rsub__ __rtruediv__ __rdiv__ pow __pow__ __rpow__ float_power square sqrt rsqrt"
+    "rsub __rsub__ __rtruediv__ __rdiv__ pow __pow__ __rpow__ float_power square sqrt rsqrt"
     " exp exp2 expm1 log log2 log10 log1p abs absolute neg negative __neg__ sign sgn floor ceil round"
     " trunc frac sin cos tan asin acos atan atan2 sinh cosh erf erfc erfinv lerp addcmul addcdiv"
     " clamp clip clamp_min clamp_max maximum minimum fmax fmin where masked_fill fmod remainder"
@@ -78,6 +98,8 @@ _REDUCTIONS = (
 FUNCTIONS: dict[str, Handler] = {
     "add": binary,
     "mul": binary,
+    "sub": difference,
+    "div": quotient,
     **dict.fromkeys(_ELEMENTWISE, elementwise),
     **dict.fromkeys(_REDUCTIONS, reduce),
 }

@@ -51,13 +51,18 @@ def norm(call: Call) -> Lowered:
     )
     computed = tuple(node for node in call.tensors[1:] if node.op != "get_attr")
     affine = len(call.tensors) > 1
+    weight = call.arg(3, "weight") is not None
     if call.name == "batch_norm":
         fixed = call.arg(1, "running_mean") is not None and not call.arg(5, "training")
-        op = ir.Norm("batch", affine=call.arg(3, "weight") is not None, running_stats=fixed)
+        eps = float(call.arg(7, "eps", 1e-5))
+        op = ir.Norm("batch", affine=weight, running_stats=fixed, eps=eps)
     elif call.name == "instance_norm":
-        op = ir.Norm("instance", affine=call.arg(3, "weight") is not None)
+        fixed = call.arg(1, "running_mean") is not None and not call.arg(5, "use_input_stats", True)
+        eps = float(call.arg(7, "eps", 1e-5))
+        op = ir.Norm("instance", affine=weight, running_stats=fixed, eps=eps)
     elif call.name == "group_norm":
-        op = ir.Norm("group", groups=int(call.arg(1, "num_groups")), affine=affine)
+        eps = float(call.arg(4, "eps", 1e-5))
+        op = ir.Norm("group", groups=int(call.arg(1, "num_groups")), affine=affine, eps=eps)
     elif call.name == "local_response_norm":
         op = ir.Norm("local_response", affine=False)
     else:
