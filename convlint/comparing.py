@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from convlint import discover, gate, pipeline
+from convlint import discover, errors, gate, pipeline
 from convlint.contract import RunReport
 from convlint.pipeline import Job, Listener, Run
-from convlint.settings import ModelEntry, Settings
+from convlint.settings import Flags, ModelEntry, Settings, load
 from convlint.settings.python import interpreter
 
 
@@ -30,18 +30,18 @@ def check_against(ref: str, job: Job, settings: Settings, listen: Listener | Non
 def check_revision(ref: str, job: Job, settings: Settings) -> RunReport:
     """Return what the targets of ``job`` were in a revision; those that were not are left out.
 
-    Models that cannot be built there are told as failed, and end nothing.
+    Without targets they are the models that the revision declares itself, and of the other files
+    those that are declared today. Models that cannot be built there are told as failed, and end
+    nothing.
     """
     python = interpreter(settings.root, job.python)
     with gate.checked_out(ref, settings.root) as tree:
         targets = tuple(_targets(job.targets, tree))
+        root = tree.path(settings.root) or tree.folder
         models = tuple(_entries(settings.models, tree))
-        there = replace(
-            settings,
-            root=tree.path(settings.root) or tree.folder,
-            models=models,
-            baseline=None,
-        )
+        if not job.targets:
+            models = _with_own(models, root)
+        there = replace(settings, root=root, models=models, baseline=None)
         past = replace(
             job,
             targets=targets,
@@ -55,6 +55,32 @@ def check_revision(ref: str, job: Job, settings: Settings) -> RunReport:
             there = replace(there, models=())
         with _standing_in(tree):
             return pipeline.check(past, there).report
+
+
+def compare_revisions(
+    base: str, head: str | None, job: Job, settings: Settings, listen: Listener | None = None
+) -> tuple[RunReport, RunReport]:
+    """Return what two revisions are; ``head`` None is the user's tree as it stands.
+
+    Without targets each side has the models that its own configuration declares, or every model
+    below the root where today's declares none.
+    """
+    if not job.targets and not settings.models:
+        job = replace(job, targets=(str(settings.root),), hook=True)
+    then = check_revision(base, job, settings)
+    later = replace(job, base=then, base_name=base)
+    if head is None:
+        return then, pipeline.check(later, settings, listen).report
+    return then, check_revision(head, later, settings)
+
+
+def compare_targets(
+    base: str, head: str, job: Job, settings: Settings, listen: Listener | None = None
+) -> tuple[RunReport, RunReport]:
+    """Return what two targets of today are."""
+    then = pipeline.check(replace(job, targets=(base,)), settings, listen).report
+    later = replace(job, targets=(head,), base=then, base_name=base)
+    return then, pipeline.check(later, settings, listen).report
 
 
 @contextlib.contextmanager
@@ -85,3 +111,13 @@ def _entries(models: Sequence[ModelEntry], tree: gate.Tree) -> Iterator[ModelEnt
         path = tree.path(entry.path) if entry.path is not None else None
         if entry.path is None or path is not None:
             yield replace(entry, path=path)
+
+
+def _with_own(models: tuple[ModelEntry, ...], root: Path) -> tuple[ModelEntry, ...]:
+    """Return the models that the revision declares, and those given of files it does not name."""
+    try:
+        own = load([root], Flags()).models
+    except errors.ConfigError:  # another convlint's configuration, or a broken one
+        own = ()
+    named = {entry.path or entry.place for entry in own}
+    return (*own, *(entry for entry in models if (entry.path or entry.place) not in named))

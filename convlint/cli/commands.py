@@ -7,6 +7,7 @@ import click
 from convlint import __version__
 from convlint.cli.apply import apply
 from convlint.cli.check import check
+from convlint.cli.compare import compare
 from convlint.cli.config import config
 from convlint.cli.cost import cost
 from convlint.cli.fix import fix
@@ -48,3 +49,4 @@ convlint.add_command(config)
 convlint.add_command(apply)
 convlint.add_command(fix)
 convlint.add_command(measure)
+convlint.add_command(compare)

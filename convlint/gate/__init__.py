@@ -15,6 +15,8 @@ from convlint.gate.baseline import (
     stale,
 )
 from convlint.gate.budget import check_limits, declared_codes, is_budget
+from convlint.gate.compare import Comparison, compare
+from convlint.gate.files import read_report
 from convlint.gate.outcome import Outcome, made_of
 from convlint.gate.overrides import override
 from convlint.gate.select import (
@@ -32,6 +34,7 @@ from convlint.gate.worktree import Tree, checked_out, is_revision, top_of
 __all__ = [
     "Baseline",
     "Choice",
+    "Comparison",
     "Entry",
     "Outcome",
     "Tree",
@@ -40,6 +43,7 @@ __all__ = [
     "check_limits",
     "checked_out",
     "choose",
+    "compare",
     "declared_codes",
     "entries_of",
     "excused",
@@ -55,6 +59,7 @@ __all__ = [
     "override",
     "pair",
     "read_baseline",
+    "read_report",
     "render",
     "settle",
     "stale",

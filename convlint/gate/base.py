@@ -20,16 +20,17 @@ Pair = tuple[ModelReport | None, ModelReport | None]
 def pair(base: Sequence[ModelReport], head: Sequence[ModelReport]) -> tuple[Pair, ...]:
     """Return (then, now) for every model, None where there is no other; in the order of ``head``.
 
-    Models pair by target, then by name where only one of each is left: a renamed file. Two
+    Models pair by target; then by name where only one of each is left, as when a file was
+    renamed; then by file likewise, as when arguments changed. Two
     models that are all there is are a pair whatever they are called.
     """
     then: dict[int, ModelReport] = {}
     left = list(base)
-    for key in (_target, _name):
+    for key in (_target, _name, _file):
         olds, news = Counter(map(key, left)), Counter(key(m) for m in head if id(m) not in then)
         for model in head:
             name = key(model)
-            if id(model) in then or (key is _name and (olds[name], news[name]) != (1, 1)):
+            if id(model) in then or (key is not _target and (olds[name], news[name]) != (1, 1)):
                 continue
             match = next((old for old in left if key(old) == name), None)
             if match is not None:
@@ -64,3 +65,7 @@ def _target(model: ModelReport) -> str:
 
 def _name(model: ModelReport) -> str:
     return model_name(model.target)
+
+
+def _file(model: ModelReport) -> str:
+    return model.target.partition(":")[0]
