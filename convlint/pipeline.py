@@ -23,6 +23,7 @@ class Job:
     ``targets`` empty means the models that the settings declare. ``inputs`` is the one input
     list of ``--input``; ``model`` the expression of ``--model``. Findings that ``baseline`` or
     the ``base`` run has are known; ``accept`` makes all of them so, to write a baseline.
+    ``expecting`` hears how many models there are, once that is known.
     """
 
     targets: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Job:
     accept: bool = False
     base: RunReport | None = None
     base_name: str = ""
+    expecting: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
         rules = gate.known_rules()  # while the child imports torch
         active = gate.active_rules(rules, settings)
         found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
+        if job.expecting is not None:
+            job.expecting(len(found))
         outcomes: list[gate.Outcome] = []
         interrupted = False
         try:

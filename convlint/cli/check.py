@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +16,7 @@ from convlint.cli.types import Memory
 
 if TYPE_CHECKING:
     from convlint.pipeline import Job
+    from convlint.wire import Reply
 
 DEFAULT_FORMAT = "text"
 
@@ -40,6 +44,12 @@ DEFAULT_FORMAT = "text"
 )
 @click.option(
     "--report", "reports", multiple=True, metavar="NAME=PATH", help="Write a report. Repeatable."
+)
+@click.option(
+    "--link-base",
+    default="",
+    metavar="URL",
+    help="What reports link lines of code to: URL/path#L12.",
 )
 @click.option(
     "--jobs", type=click.IntRange(min=0), default=0, help="Models read at once (0: all cores)."
@@ -72,7 +82,7 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     Exit code: 0 nothing to say, 1 findings, 2 something asked for could not be done.
     """
     from convlint import comparing, pipeline
-    from convlint.cli import baselines, output, reports
+    from convlint.cli import baselines, output, progress, reports
 
     commands = list(ctx.parent.command.commands) if ctx.parent else []  # type: ignore[attr-defined]
     for target in flags["targets"][:1]:
@@ -83,19 +93,28 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     job = known.into(_job(flags), strict=flags["strict_baseline"])
     _require_targets(job, bool(settings.models))
     teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"])
-    if flags["base"] is None:
-        run = pipeline.check(job, settings, teller.reply)
-    else:
-        run = comparing.check_against(flags["base"], job, settings, teller.reply)
+    with progress.bar(quiet=flags["quiet"]) as bar:
+        job = replace(job, expecting=bar.expect)
+        told = (bar.hear, teller.reply)
+        if flags["base"] is None:
+            run = pipeline.check(job, settings, partial(_tell, told))
+        else:
+            run = comparing.check_against(flags["base"], job, settings, partial(_tell, told))
     teller.outcomes(run.outcomes)
     teller.said(baselines.finish(known, run))
-    for path in reports.write(shown, run.report):
+    for path in reports.write(shown, run.report, flags["link_base"]):
         teller.written(path)
     if run.outcomes or not (job.hook and shown.format.name == DEFAULT_FORMAT):
-        output.stdout(shown.format.render(run.report, teller.view()))
+        view = replace(teller.view(), link_base=flags["link_base"])
+        output.stdout(shown.format.render(run.report, view))
     if run.interrupted:
         raise KeyboardInterrupt
     return run.report.summary.exit_code
+
+
+def _tell(listeners: tuple[Callable[[Reply], None], ...], reply: Reply) -> None:
+    for listener in listeners:
+        listener(reply)
 
 
 def _job(flags: dict[str, Any]) -> Job:

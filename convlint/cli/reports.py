@@ -29,10 +29,10 @@ def plan(name: str, reports: Sequence[str]) -> Plan:
     return Plan(_format(name, formats, "--format"), files)
 
 
-def write(chosen: Plan, run: RunReport) -> Iterator[Path]:
+def write(chosen: Plan, run: RunReport, link_base: str = "") -> Iterator[Path]:
     """Write the report files and yield their paths; raise UsageError where one cannot be."""
     for report, path in chosen.files:
-        text = report.render(run, View())
+        text = report.render(run, View(link_base=link_base))
         try:
             path.write_text(text, encoding="utf-8", newline="\n")
         except OSError as error:
