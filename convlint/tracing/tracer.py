@@ -83,11 +83,13 @@ class Recorder:
 
     def node_of(self, tensor: torch.Tensor) -> fx.Node:
         """Return the node that made ``tensor``; one that nothing made is a constant."""
+        found = self._made_by(tensor)
+        return self._get_attr(tensor) if found is None else found
+
+    def _made_by(self, tensor: torch.Tensor) -> fx.Node | None:
         found = self._nodes.get(id(tensor))
         if found is None and id(tensor) not in self._owned:
             found = self._views.get(View.of(tensor))
-        if found is None:
-            found = self._get_attr(tensor)
         return found
 
     def _get_attr(self, tensor: torch.Tensor) -> fx.Node:
@@ -124,6 +126,9 @@ class Recorder:
             self._twins[id(tensor)] = made
             self._keep.append(tensor)
             self.known.note(made, tensor)
+            node = self._made_by(tensor)
+            if node is not None:
+                self._nodes[id(made)] = node
         return made
 
     # -- calls ----------------------------------------------------------------------
