@@ -114,6 +114,7 @@ def _options(op: ir.Conv) -> str:
     return _given(
         ("stride", short(op.stride), "1"),
         ("padding", short([before for before, _ in op.padding]), "0"),
+        ("output_padding", short(op.output_padding or (0,)), "0"),
         ("dilation", short(op.dilation), "1"),
         ("groups", str(op.groups), "1"),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from convlint import profiles
 from convlint.checking import ActiveRule, check_model
 from convlint.contract import ModelReport, Rule
 from convlint.plugins import load_rules
@@ -15,6 +16,7 @@ from convlint.tracing.read import read
 from convlint.wire import Request
 
 RULES = {rule.meta.code: rule for rule in load_rules()}
+PROFILE = re.compile(r"^# profile: (\S+)", re.MULTILINE)
 MARK = re.compile(r"# expect: (CL\d+(?:, CL\d+)*)")
 
 
@@ -25,6 +27,12 @@ def _roots(file: Path) -> list[str]:
         for node in ast.parse(file.read_text()).body
         if isinstance(node, ast.ClassDef) and not _arguments(node)
     ]
+
+
+def _profile(file: Path) -> profiles.Target:
+    """Return the profile that an example is for, as a comment of its says."""
+    named = PROFILE.search(file.read_text())
+    return profiles.load(named[1]) if named else profiles.GENERIC
 
 
 def _arguments(node: ast.ClassDef) -> list[ast.arg]:
@@ -38,7 +46,7 @@ def _reports(file: Path, rule: Rule) -> list[ModelReport]:
     for name in _roots(file):
         target = f"{file.name}:{name}"
         request = Request(target, str(file.parent), file=str(file), expressions=(f"{name}()",))
-        report = check_model(read(request), (active,))
+        report = check_model(read(request), (active,), profile=_profile(file))
         assert report.status == "complete", report.diagnostics
         assert not [d for d in report.diagnostics if d.code == "CL903"], report.diagnostics
         reports.append(report)

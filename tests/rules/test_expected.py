@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,9 @@ RULES = {rule.meta.code: Path(rule.folder) for rule in load_rules()}
 def test_text_report_of_the_bad_example(code):
     """What a user reads on bad.py is what the rule's folder shows."""
     bad = RULES[code] / "bad.py"
+    named = re.search(r"^# profile: (\S+)", bad.read_text(), re.MULTILINE)
     command = [sys.executable, "-m", "convlint", "check", str(bad), "--select", code]
+    command += ["--profile", named[1]] if named else []
     plain = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100"}
     done = subprocess.run(
         command, cwd=ROOT, env=plain, capture_output=True, text=True, check=False, timeout=300

@@ -228,7 +228,7 @@ RULE = contract.Rule(
         severity=Severity.INFO,
         exact=False,
         since="0.1.0",
-        yields_to=("CL101",),
+        yields_to=("CL101", "CL102", "CL302", "CL408"),
         severity_by_profile=dict.fromkeys(("cpu", "arm", "mcu"), Severity.WARNING),
     ),
     find=find,

@@ -221,6 +221,7 @@ RULE = contract.Rule(
         severity=Severity.WARNING,
         exact=False,
         since="0.1.0",
+        yields_to=("CL102",),
     ),
     find=find,
     guard=guard,
