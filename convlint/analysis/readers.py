@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
@@ -42,13 +42,13 @@ def source_of(graph: ModelGraph, ref: Ref) -> Ref:
     return ref
 
 
-def left_unread(graph: ModelGraph, removed: Collection[str]) -> frozenset[str]:
-    """Return ``removed`` and all nodes before them that only nodes of the result read.
+def left_unread(graph: ModelGraph, removed: Collection[str], refs: Iterable[Ref]) -> frozenset[str]:
+    """Return ``removed``, and of what made ``refs`` the nodes that nobody else reads.
 
     The model's inputs stay.
     """
     gone = set(removed)
-    waiting = [ref.node for key in removed for ref in graph[key].inputs]
+    waiting = [ref.node for ref in refs]
     while waiting:
         node = graph[waiting.pop()]
         if node.id in gone or isinstance(node.op, ir.Input):
