@@ -40,6 +40,8 @@ def _values(settings: Settings) -> Iterator[str]:
         "exclude": list(settings.exclude),
         "fail-level": settings.fail_level.value,
         "profile": settings.profile.name,
+        "ram": settings.ram,
+        "runtime": settings.runtime,
         "models": [entry.target for entry in settings.models],
     }
     texts = {key: f"{key} = {json.dumps(value)}" for key, value in values.items()}

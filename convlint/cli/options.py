@@ -40,6 +40,16 @@ def settings_options(command: Command) -> Command:
                 help="The target whose thresholds count: a name or a .toml file (default: generic).",
             ),
             click.option(
+                "--ram",
+                metavar="SIZE",
+                help='What activations may take at their peak, like "256KiB": CL503 tells what is over.',
+            ),
+            click.option(
+                "--runtime",
+                metavar="NAME",
+                help="What will run the model (openvino, …): rules that it does itself are off.",
+            ),
+            click.option(
                 "--config",
                 type=click.Path(path_type=Path),
                 metavar="FILE",
@@ -63,6 +73,8 @@ def read_settings(targets: Sequence[str], flags: dict[str, Any]) -> Settings:
         ignore=words(flags["ignore"]),
         fail_level=flags["fail_level"],
         profile=flags["profile"],
+        ram=flags.get("ram"),
+        runtime=flags.get("runtime"),
     )
     return load(places, chosen, flags["config"])
 

@@ -11,7 +11,7 @@ from convlint import errors, plugins
 from convlint.checking import ActiveRule
 from convlint.contract import Options, Rule
 from convlint.gate.budget import budget_rules, is_budget
-from convlint.settings import ALL_RULES, RuleTable, Settings
+from convlint.settings import ALL_RULES, NO_RUNTIME, RuleTable, Settings
 from convlint.settings.table import plain_words
 
 _EXACT = 1000
@@ -48,6 +48,7 @@ def choose(rules: Sequence[Rule], settings: Settings) -> tuple[Choice, ...]:
     for one in settings.overrides:
         for selector in (*one.ignore, *one.severity):
             _check_selector(selector, rules, one.where, "")
+    _check_runtime(rules, settings)
     return tuple(_choose(rule, settings) for rule in rules)
 
 
@@ -76,6 +77,9 @@ def _choose(rule: Rule, settings: Settings) -> Choice:
         return Choice(rule, False, "not selected")
     if ignored >= selected:
         return Choice(rule, False, f"ignored by {against} ({settings.source('ignore')})")
+    if settings.runtime in rule.meta.done_by and selected < _EXACT:
+        source = settings.source("runtime")
+        return Choice(rule, False, f"{settings.runtime} makes this rewrite itself ({source})")
     if rule.meta.preview and selected < _EXACT:
         return Choice(rule, False, f"preview: select {rule.meta.code} itself to turn it on")
     key = "select" if by in settings.select else "extend-select"
@@ -107,6 +111,16 @@ def _check_selector(selector: str, rules: Sequence[Rule], source: str, key: str)
     where = f"{source}: {key}" if key and not source.startswith("--") else source
     kind = errors.UsageError if source.startswith("--") else errors.ConfigError
     raise kind(f"unknown rule {selector!r}", where=where, fix=_closest(selector, rules))
+
+
+def _check_runtime(rules: Sequence[Rule], settings: Settings) -> None:
+    known = {NO_RUNTIME, *(name for rule in rules for name in rule.meta.done_by)}
+    if settings.runtime not in known:
+        source = settings.source("runtime")
+        kind = errors.UsageError if source.startswith("--") else errors.ConfigError
+        fix = errors.suggest(settings.runtime, known) or f"one of {', '.join(sorted(known))}"
+        where = source if source.startswith("--") else f"{source}: runtime"
+        raise kind(f"unknown runtime {settings.runtime!r}", where=where, fix=fix)
 
 
 def _closest(word: str, rules: Sequence[Rule]) -> str:

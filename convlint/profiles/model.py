@@ -27,7 +27,8 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     grouped convolutions run far below dense ones. ``groups_split``: a grouped convolution runs as
     one convolution a group. ``max_dilation``: beyond it a dilated kernel is filled with zeros and
     saves nothing. ``stacked_first``: offer stacked 3x3 before a dilated one.
-    ``early_depthwise_map``: side of the map from which depthwise layers are dear.
+    ``early_depthwise_map``: side of the map from which depthwise layers are dear. ``ram``: bytes for
+    activations that the user gave, 0 where none were.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     stacked_first: Value | None = None
     early_depthwise_map: Value | None = None
     ridge: Value | None = None
+    ram: int = 0
 
     def number(self, key: str, default: float = 0) -> float:
         """Return a numeric value, or the default where it is not known."""

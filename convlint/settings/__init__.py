@@ -10,6 +10,7 @@ from convlint.settings.limits import Limit
 from convlint.settings.load import Flags, load, project_root
 from convlint.settings.model import (
     ALL_RULES,
+    NO_RUNTIME,
     FailLevel,
     ModelEntry,
     Override,
@@ -19,6 +20,7 @@ from convlint.settings.model import (
 
 __all__ = [
     "ALL_RULES",
+    "NO_RUNTIME",
     "FailLevel",
     "Flags",
     "Limit",

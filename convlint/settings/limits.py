@@ -87,6 +87,12 @@ def parse_limits(key: str, value: Any, where: str) -> tuple[Limit, ...]:
     return tuple(_parse(key, text, where) for text in texts)
 
 
+def parse_bytes(value: Any, where: str) -> int:
+    """Return the bytes that "256 KiB" stands for; raise ConfigError as :func:`parse_limits`."""
+    limit = _parse("max-peak-activation-bytes", value, where)
+    return limit.amount or 0
+
+
 def _parse(key: str, value: Any, where: str) -> Limit:
     limit = Limit(key, str(value).strip())
     bare = isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from convlint import __version__, errors, profiles
-from convlint.settings import table, version
+from convlint.settings import limits, table, version
 from convlint.settings.model import FailLevel, Settings
 
 
@@ -23,6 +25,8 @@ class Flags:
     ignore: tuple[str, ...] | None = None
     fail_level: FailLevel | None = None
     profile: str | None = None
+    ram: str | None = None
+    runtime: str | None = None
 
 
 def load(places: Sequence[Path], flags: Flags, config: Path | None = None) -> Settings:
@@ -104,6 +108,8 @@ def _settings(values: dict[str, Any], where: str, root: Path, shown: str) -> Set
         "overrides": table.overrides,
         "baseline": lambda value, here: table.inside(table.convert(value, str, here), root, here),
         "required-version": lambda value, here: table.convert(value, str, here),
+        "ram": limits.parse_bytes,
+        "runtime": lambda value, here: table.convert(value, str, here),
     }
     fields: dict[str, Any] = {
         key.replace("-", "_"): read[key](value, f"{where}.{key}") for key, value in values.items()
@@ -131,8 +137,12 @@ def _merge(settings: Settings, flags: Flags) -> Settings:
             old = sources.get(name)
             sources[name] = f"{old} and --{name}" if old else f"--{name}"
     target = None if flags.profile is None else profiles.load(flags.profile)
-    for key, value in (("fail_level", flags.fail_level), ("profile", target)):
+    ram = None if flags.ram is None else limits.parse_bytes(flags.ram, "--ram")
+    given = (("fail_level", flags.fail_level), ("profile", target), ("ram", ram))
+    for key, value in (*given, ("runtime", flags.runtime)):
         if value is not None:
             changes[key] = value
             sources[key.replace("_", "-")] = f"--{key.replace('_', '-')}"
-    return dataclasses.replace(base, **changes, sources=sources)
+    merged = dataclasses.replace(base, **changes, sources=sources)
+    profile = msgspec.structs.replace(merged.profile, ram=merged.ram)
+    return dataclasses.replace(merged, profile=profile)

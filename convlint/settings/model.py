@@ -14,6 +14,7 @@ from convlint.settings.limits import Limit
 from convlint.wire import InputSpec
 
 ALL_RULES = "all"
+NO_RUNTIME = "none"
 
 
 class FailLevel(enum.StrEnum):
@@ -76,6 +77,8 @@ class Override:
 class Settings:
     """Everything that was set, merged. ``sources`` says of each key where its value is from.
 
+    ``ram`` are the bytes that activations may take, 0 where that was not said; ``runtime`` what will
+    run the model: rules whose rewrite it makes itself are off.
     ``root`` is the folder that patterns and paths of the configuration are relative to.
     """
 
@@ -91,6 +94,8 @@ class Settings:
     overrides: tuple[Override, ...] = ()
     baseline: Path | None = None
     required_version: str = ""
+    ram: int = 0
+    runtime: str = NO_RUNTIME
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def source(self, key: str) -> str:

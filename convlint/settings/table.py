@@ -22,13 +22,13 @@ LARGEST = 8 * 2**20
 LISTS = ("select", "extend-select", "ignore", "exclude")
 KEYS = frozenset(
     {*LISTS, "fail-level", "profile", "rules", "models", "overrides", "baseline"}
-    | {"required-version"}
+    | {"required-version", "ram", "runtime"}
 )
 MODEL_KEYS = frozenset({"target", "inputs", *limits.KEYS})
 _OVERRIDE_LISTS = ("paths", "modules", "ignore")
 OVERRIDE_KEYS = frozenset({*_OVERRIDE_LISTS, "severity"})
 # Keys of the design that this version does not serve: never ignored in silence.
-LATER = frozenset({"runtime", "ram", "cache"})
+LATER = frozenset({"cache"})
 
 _TOML_NAMES = {"array": "list", "str": "string", "int": "integer", "object": "table"}
 _TOML_NAMES |= {"bool": "boolean", "null": "nothing"}

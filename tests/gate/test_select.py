@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from convlint import gate, profiles
 from convlint.contract import Severity
-from convlint.errors import ConfigError, UsageError
+from convlint.errors import ConfigError, ConvlintError, UsageError
 from convlint.settings import RuleTable, Settings
 from tests.gate.made import RULES, KernelOptions
 
@@ -107,3 +108,21 @@ def test_bad_tables_are_refused(name: str, options: dict[str, Any], said: str) -
     with pytest.raises(ConfigError) as caught:
         codes(rules={name: RuleTable("here", None, options)})
     assert caught.value.format() == said
+
+
+def test_a_runtime_turns_off_what_it_does_itself() -> None:
+    """A rule whose rewrite the runtime makes is off, unless it is asked for by code or name."""
+    plain = RULES[0]
+    done = dataclasses.replace(
+        plain, meta=dataclasses.replace(plain.meta, code="XX401", name="x", done_by=("openvino",))
+    )
+    rules = (*RULES, done)
+    for chosen, on in ((settings(), True), (settings(runtime="openvino"), False)):
+        (choice,) = [c for c in gate.choose(rules, chosen) if c.rule is done]
+        assert choice.on is on
+    assert "openvino makes this rewrite itself" in choice.why
+    named = settings(runtime="openvino", extend_select=("XX401",))
+    assert [c.on for c in gate.choose(rules, named) if c.rule is done] == [True]
+    with pytest.raises(ConvlintError) as caught:
+        gate.choose(rules, settings(runtime="openvno"))
+    assert "did you mean openvino?" in caught.value.format()

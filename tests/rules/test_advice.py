@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import torch
 from convlint_rules.gridding.rule import holes
@@ -159,6 +160,27 @@ def _reasons(graph, code, profile):
     reply = Reply("net.py:Net", "complete", class_name="Net", graph=graph.document())
     active = (ActiveRule(one, one.meta.severity, one.options()),)
     return [r.reason for r in check_model(reply, active, profile=profiles.load(profile)).refusals]
+
+
+def test_peak_activation_names_the_tensors_that_make_it():
+    """The peak of the report, over the memory that was given; nothing where none was."""
+    graph = graph_of("mobilenet_v2")
+    one = rule("CL503")
+    reply = Reply("net.py:Net", "complete", class_name="Net", graph=graph.document())
+    active = (ActiveRule(one, one.meta.severity, one.options()),)
+    for ram, fires in ((0, 0), (2**20, 1), (2**30, 0)):
+        target = msgspec.structs.replace(profiles.GENERIC, ram=ram)
+        report = check_model(reply, active, profile=target)
+        assert len(report.findings) == fires
+        if fires:
+            (finding,) = report.findings
+            peak = report.totals.peak_activation_bytes
+            assert f"activations need {peak / 2**20:.4g} MiB at once and --ram allows 1 MiB" in (
+                finding.message
+            )
+            assert (
+                report.totals.peak_module.partition(".")[0] == finding.modules[0].partition(".")[0]
+            )
 
 
 # --- CL302, CL303 ------------------------------------------------------------------

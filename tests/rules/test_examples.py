@@ -6,12 +6,14 @@ import ast
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from convlint import profiles
 from convlint.checking import ActiveRule, check_model
 from convlint.contract import ModelReport, Rule
 from convlint.plugins import load_rules
+from convlint.settings.limits import parse_bytes
 from convlint.tracing.read import read
 from convlint.wire import Request
 
@@ -32,7 +34,9 @@ def _roots(file: Path) -> list[str]:
 def _profile(file: Path) -> profiles.Target:
     """Return the profile that an example is for, as a comment of its says."""
     named = PROFILE.search(file.read_text())
-    return profiles.load(named[1]) if named else profiles.GENERIC
+    target = profiles.load(named[1]) if named else profiles.GENERIC
+    ram = re.search(r"^# ram: (\S+)", file.read_text(), re.MULTILINE)
+    return msgspec.structs.replace(target, ram=parse_bytes(ram[1], "") if ram else 0)
 
 
 def _arguments(node: ast.ClassDef) -> list[ast.arg]:

@@ -23,9 +23,9 @@ RULES = {rule.meta.code: Path(rule.folder) for rule in load_rules()}
 def test_text_report_of_the_bad_example(code):
     """What a user reads on bad.py is what the rule's folder shows."""
     bad = RULES[code] / "bad.py"
-    named = re.search(r"^# profile: (\S+)", bad.read_text(), re.MULTILINE)
+    named = re.findall(r"^# (profile|ram): (\S+)", bad.read_text(), re.MULTILINE)
     command = [sys.executable, "-m", "convlint", "check", str(bad), "--select", code]
-    command += ["--profile", named[1]] if named else []
+    command += [word for flag, value in named for word in (f"--{flag}", value)]
     plain = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100"}
     done = subprocess.run(
         command, cwd=ROOT, env=plain, capture_output=True, text=True, check=False, timeout=300
