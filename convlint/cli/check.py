@@ -15,7 +15,9 @@ from convlint.cli.options import not_a_command, read_settings, settings_options
 from convlint.cli.types import Memory
 
 if TYPE_CHECKING:
-    from convlint.pipeline import Job
+    from convlint.cli.output import Teller
+    from convlint.pipeline import Job, Run
+    from convlint.settings import Settings
     from convlint.wire import Reply
 
 DEFAULT_FORMAT = "text"
@@ -81,8 +83,7 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
 
     Exit code: 0 nothing to say, 1 findings, 2 something asked for could not be done.
     """
-    from convlint import comparing, pipeline
-    from convlint.cli import baselines, output, progress, reports
+    from convlint.cli import baselines, output, reports
 
     commands = list(ctx.parent.command.commands) if ctx.parent else []  # type: ignore[attr-defined]
     for target in flags["targets"][:1]:
@@ -93,23 +94,35 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     job = known.into(_job(flags), strict=flags["strict_baseline"])
     _require_targets(job, bool(settings.models))
     teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"])
-    with progress.bar(quiet=flags["quiet"]) as bar:
-        job = replace(job, expecting=bar.expect)
-        told = (bar.hear, teller.reply)
-        if flags["base"] is None:
-            run = pipeline.check(job, settings, partial(_tell, told))
-        else:
-            run = comparing.check_against(flags["base"], job, settings, partial(_tell, told))
-    teller.outcomes(run.outcomes)
-    teller.said(baselines.finish(known, run))
-    for path in reports.write(shown, run.report, flags["link_base"]):
-        teller.written(path)
+    prefix = reports.prefix_of(settings.root)
+    view = replace(teller.view(), link_base=flags["link_base"], prefix=prefix)
+    second = reports.beside(shown)
+    with output.no_commands(active=second is not None):
+        run = _run(job, flags["base"], settings, teller)
+        teller.outcomes(run.outcomes)
+        teller.said(baselines.finish(known, run))
+        for path in reports.write(shown, run.report, flags["link_base"], prefix):
+            teller.written(path)
+        if second is not None:
+            output.stderr(second.render(run.report, view).rstrip("\n"))
     if run.outcomes or not (job.hook and shown.format.name == DEFAULT_FORMAT):
-        view = replace(teller.view(), link_base=flags["link_base"])
         output.stdout(shown.format.render(run.report, view))
     if run.interrupted:
         raise KeyboardInterrupt
     return run.report.summary.exit_code
+
+
+def _run(job: Job, base: str | None, settings: Settings, teller: Teller) -> Run:
+    """Return the finished run, against a base where one is named."""
+    from convlint import comparing, pipeline
+    from convlint.cli import progress
+
+    with progress.bar(quiet=teller.quiet) as bar:
+        job = replace(job, expecting=bar.expect)
+        told = partial(_tell, (bar.hear, teller.reply))
+        if base is None:
+            return pipeline.check(job, settings, told)
+        return comparing.check_against(base, job, settings, told)
 
 
 def _tell(listeners: tuple[Callable[[Reply], None], ...], reply: Reply) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +82,20 @@ class Teller:
         stderr(f"{line}; {_one_line(failure.fix)}" if failure.fix else line)
         if self.verbose and failure.trace:
             stderr(failure.trace.rstrip())
+
+
+@contextlib.contextmanager
+def no_commands(*, active: bool) -> Iterator[None]:
+    """Keep GitHub from taking lines on stderr for workflow commands, whatever models print."""
+    if not active:
+        yield
+        return
+    token = secrets.token_hex(16)
+    stderr(f"::stop-commands::{token}")
+    try:
+        yield
+    finally:
+        stderr(f"::{token}::")
 
 
 def stdout(text: str) -> None:

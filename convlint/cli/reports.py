@@ -29,16 +29,29 @@ def plan(name: str, reports: Sequence[str]) -> Plan:
     return Plan(_format(name, formats, "--format"), files)
 
 
-def write(chosen: Plan, run: RunReport, link_base: str = "") -> Iterator[Path]:
+def write(chosen: Plan, run: RunReport, link_base: str = "", prefix: str = "") -> Iterator[Path]:
     """Write the report files and yield their paths; raise UsageError where one cannot be."""
     for report, path in chosen.files:
-        text = report.render(run, View(link_base=link_base))
+        text = report.render(run, View(link_base=link_base, prefix=prefix))
         try:
             path.write_text(text, encoding="utf-8", newline="\n")
         except OSError as error:
             what = f"the report cannot be written: {error.strerror}"
             raise errors.UsageError(what, where=str(path)) from None
         yield path
+
+
+def beside(chosen: Plan) -> ReportFormat | None:
+    """Return the format to print on stderr beside the one on stdout, if that one wants any."""
+    formats = {report.name: report for report in plugins.load_reports()}
+    return formats.get(chosen.format.beside) if chosen.format.beside else None
+
+
+def prefix_of(root: Path) -> str:
+    """Return the way from the top of the git repository to the root: "" or "services/vision/"."""
+    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+    inside = root.relative_to(top).as_posix()
+    return "" if inside == "." else f"{inside}/"
 
 
 def _file(text: str, formats: dict[str, ReportFormat]) -> tuple[ReportFormat, Path]:

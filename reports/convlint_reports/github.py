@@ -21,7 +21,7 @@ def render(run: contract.RunReport, view: contract.View) -> str:
     """Return one workflow command a finding, at most ten a level; nothing where all is well."""
     found = notes(run, view.prefix)
     lines = [line for level in _WORDS for line in _level(found, level)]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _level(found: Sequence[Note], level: Severity) -> Iterator[str]:
