@@ -80,7 +80,7 @@ def find(context: Context, _options: contract.Options) -> Iterator[Redundant]:
     graph, known = context.graph, ranges(context.graph)
     for node in graph:
         fn = _function(node)
-        if fn is None or len(node.outputs) != 1 or node.output.dtype not in _FLOATING:
+        if fn is None or len(node.inputs) != 1 or node.output.dtype not in _FLOATING:
             continue
         value = known[node.inputs[0]]
         later = _clamp_after(graph, node, known) if fn == "relu" else ""
