@@ -169,7 +169,10 @@ def resize_code(node: Node, x: str = "x") -> str:
         return f"{x}.repeat{op.repeats}"
     if not isinstance(op, ir.Upsample):
         return f"{x}.expand(-1, -1, {', '.join(map(str, size))})"
-    options = "" if op.mode == "nearest" else f", mode={op.mode!r}"
+    options = "" if op.mode == "nearest" else f', mode="{op.mode}"'
     options += ", align_corners=True" if op.align_corners else ""
     options += ", antialias=True" if op.antialias else ""
-    return f"F.interpolate({x}, size={size}{options})"
+    factors = {int(scale) if scale == int(scale) else 0 for scale in op.scale}
+    whole = factors.pop() if len(factors) == 1 else 0
+    target = f"scale_factor={whole}" if whole else f"size={size}"
+    return f"F.interpolate({x}, {target}{options})"

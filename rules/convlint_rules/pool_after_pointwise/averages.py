@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from convlint.analysis.pointwise import NEAREST, positions
+from convlint.analysis.pointwise import NEAREST, positions, resize_code
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, Ref
@@ -103,7 +103,7 @@ def code(average: Average) -> str:
         axes = tuple(range(2, 2 + len(sizes))) if average.flattened is not None else op.axes
         return f"x.{op.fn}({axes}, keepdim=True)"
     if isinstance(op, ir.Upsample):
-        return f"F.interpolate(x, size={sizes}, mode={op.mode!r})"
+        return resize_code(average.node)
     assert isinstance(op, ir.Pool)
     if op.adaptive:
         return f"nn.AdaptiveAvgPool{len(sizes)}d({_short(sizes)})"
