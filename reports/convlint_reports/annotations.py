@@ -1,12 +1,11 @@
 """What the reports for machines tell of a run: one note a finding, and one a failure.
 
-Notes are about what counts: findings that are suppressed or known are left out. Words are
-cleaned, and paths lead from the top folder of the repository.
+Notes are about what counts: findings that are suppressed or known are left out. The run they
+are made of is a cleaned one, and paths lead from the top folder of the repository.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -14,7 +13,7 @@ from convlint.contract import Finding, ModelReport, RunReport, Severity
 from convlint.ir.nodes import SourceSpan
 from convlint.wire import Diagnostic
 from convlint_reports import savings
-from convlint_reports.words import cleaned, cut
+from convlint_reports.words import cut
 
 TEXT = 1000
 MODULES = 6
@@ -46,21 +45,20 @@ class Note:
 
 def notes(run: RunReport, prefix: str = "") -> tuple[Note, ...]:
     """Return the failures, then the findings that count by severity and saving."""
-    safe = cleaned(run)
     failed = [
         _failure(model, word, prefix)
-        for model in safe.models
+        for model in run.models
         for word in model.diagnostics
         if word.severity == "error"
     ]
-    found = [_note(m, f, prefix) for m in safe.models for f in savings.live(m.findings)]
+    found = [_note(m, f, prefix) for m in run.models for f in savings.live(m.findings)]
     return (*failed, *sorted(found, key=_rank))
 
 
 def files(run: RunReport, prefix: str = "") -> dict[str, list[ModelReport]]:
-    """Return the models of the run, cleaned, by the file they stand in."""
+    """Return the models of the run by the file they stand in."""
     found: dict[str, list[ModelReport]] = {}
-    for model in cleaned(run).models:
+    for model in run.models:
         found.setdefault(prefix + file_of(model.target), []).append(model)
     return found
 
@@ -69,13 +67,6 @@ def file_of(target: str) -> str:
     """Return the file of a target; that of a dotted module as it would be found."""
     place = target.partition(":")[0]
     return place if place.endswith(".py") else f"{place.replace('.', '/')}.py"
-
-
-def suppressed(run: RunReport) -> Iterator[tuple[str, Finding]]:
-    """Yield (target, finding) of what is in the report and does not count."""
-    for model in cleaned(run).models:
-        for finding in savings.silent(model.findings):
-            yield model.target, finding
 
 
 def summary(finding: Finding) -> str:

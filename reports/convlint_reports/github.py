@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from convlint import contract
 from convlint.contract import Severity
 from convlint_reports.annotations import Note, notes
-from convlint_reports.words import plural
+from convlint_reports.words import cleaned, plural
 
 MOST = 9
 _WORDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -19,7 +19,7 @@ _WORDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 
 def render(run: contract.RunReport, view: contract.View) -> str:
     """Return one workflow command a finding, at most ten a level; nothing where all is well."""
-    found = notes(run, view.prefix)
+    found = notes(cleaned(run), view.prefix)
     lines = [line for level in _WORDS for line in _level(found, level)]
     return "".join(f"{line}\n" for line in lines)
 

@@ -11,13 +11,14 @@ import msgspec
 from convlint import contract
 from convlint.contract import Severity
 from convlint_reports.annotations import Note, notes
+from convlint_reports.words import cleaned
 
 _SEVERITY = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "info"}
 
 
 def render(run: contract.RunReport, view: contract.View) -> str:
     """Return the list of issues; one with a fingerprint of its own for each finding."""
-    issues = list(_issues(notes(run, view.prefix)))
+    issues = list(_issues(notes(cleaned(run), view.prefix)))
     return msgspec.json.format(msgspec.json.encode(issues), indent=2).decode() + "\n"
 
 

@@ -10,7 +10,7 @@ from convlint import contract
 from convlint.contract import Finding, ModelReport
 from convlint_reports import savings
 from convlint_reports.annotations import files, summary
-from convlint_reports.words import cut
+from convlint_reports.words import cleaned, cut
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -22,7 +22,7 @@ def render(run: contract.RunReport, view: contract.View) -> str:
     """
     root = ET.Element("testsuites", name="convlint")
     totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
-    for path, models in files(run, view.prefix).items():
+    for path, models in files(cleaned(run), view.prefix).items():
         suite = ET.SubElement(root, "testsuite", name=_text(path))
         for model in models:
             suite.extend(_cases(model))

@@ -9,13 +9,14 @@ import msgspec
 from convlint import contract
 from convlint.contract import Severity
 from convlint_reports.annotations import Note, notes
+from convlint_reports.words import cleaned
 
 _SEVERITY = {Severity.ERROR: "ERROR", Severity.WARNING: "WARNING", Severity.INFO: "INFO"}
 
 
 def render(run: contract.RunReport, view: contract.View) -> str:
     """Return a DiagnosticResult; columns count bytes of UTF-8, as the format has them."""
-    found = notes(run, view.prefix)
+    found = notes(cleaned(run), view.prefix)
     result = {
         "source": {"name": "convlint"},
         "severity": _SEVERITY[max((n.level for n in found), key=_rank, default=Severity.INFO)],

@@ -25,8 +25,9 @@ _WEIGHTS = {"error": "error", "warning": "warning", "note": "recommendation"}
 
 def render(run: contract.RunReport, view: contract.View) -> str:
     """Return the log with one run: every rule that was on, and a result a finding that counts."""
+    run = cleaned(run)
     told = [note for note in notes(run, view.prefix) if note.finding is not None]
-    rules = _rules(cleaned(run), told)
+    rules = _rules(run, told)
     index = {rule["id"]: place for place, rule in enumerate(rules)}
     results = [_result(note, index, view.prefix) for note in told[:RESULTS]]
     log = {
@@ -37,7 +38,7 @@ def render(run: contract.RunReport, view: contract.View) -> str:
                 "tool": {"driver": _driver(run, rules)},
                 "automationDetails": {"id": "convlint/"},
                 "columnKind": "unicodeCodePoints",
-                "invocations": [_invocation(cleaned(run), view.prefix)],
+                "invocations": [_invocation(run, view.prefix)],
                 "results": results,
             }
         ],
@@ -46,7 +47,7 @@ def render(run: contract.RunReport, view: contract.View) -> str:
 
 
 def _driver(run: RunReport, rules: list[dict[str, Any]]) -> dict[str, Any]:
-    version = cut(cleaned(run).tool.version)
+    version = cut(run.tool.version)
     return {"name": "convlint", "version": version, "semanticVersion": version, "rules": rules}
 
 
