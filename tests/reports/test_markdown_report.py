@@ -10,7 +10,7 @@ from convlint_reports import _markup
 from convlint_reports.markdown import LIMIT, render
 from markdown_it import MarkdownIt
 
-from convlint.contract import View
+from convlint.contract import Step, View
 from tests.reports import hostile, sample
 from tests.reports.pages import read
 
@@ -107,3 +107,55 @@ def test_hidden_models_are_counted() -> None:
     """Hidden models are counted."""
     text = render(sample.run(*[sample.resnet()] * 150), View())
     assert re.search(r"and \d+ more models\.", text)
+
+
+BASE = "https://example.org/me/net/blob/main/"
+
+
+def test_lines_are_links_below_the_base() -> None:
+    """Path and line follow the base; without one there is no link."""
+    linked = render(sample.run(sample.resnet()), View(link_base=BASE))
+    assert f"[`nets/resnet.py:86:22`]({BASE}nets/resnet.py#L86)" in linked
+    links = {v for t, n, v in read(as_html(linked)).attributes if (t, n) == ("a", "href")}
+    assert links == {f"{BASE}nets/resnet.py#L86", f"{BASE}nets/resnet.py#L140"}
+    assert "example.org" not in render(sample.run(sample.resnet()), View())
+    assert "javascript" not in render(sample.run(sample.resnet()), View(link_base="javascript:x"))
+
+
+@pytest.mark.parametrize("name", hostile.NAMES, ids=range(len(hostile.NAMES)))
+def test_hostile_paths_stay_below_the_base(name: str) -> None:
+    """A file name cannot end its link or begin another."""
+    text = render(sample.run(hostile.model(name)), View(link_base=BASE))
+    reading = read(as_html(text))
+    assert reading.tags <= ALLOWED | {"a"} and reading.faults == []
+    links = [v for t, n, v in reading.attributes if (t, n) == ("a", "href")]
+    assert links and all(re.fullmatch(re.escape(BASE) + r"[\w%./~-]+#L3", v) for v in links)
+
+
+def test_what_is_cut_is_counted() -> None:
+    """A comment of GitHub holds 65,536 characters; findings and layers over it are counted."""
+    findings = tuple(
+        msgspec.structs.replace(sample.DENSE, fingerprint=str(i), message="m" * 900)
+        for i in range(400)
+    )
+    text = render(sample.run(msgspec.structs.replace(sample.resnet(), findings=findings)), View())
+    assert len(text) < LIMIT
+    rows = text.count("| CL301 dense-conv |")
+    assert f"and {400 - rows} more findings." in text
+
+
+def test_base_and_limits_are_told() -> None:
+    """Arrows at what changed since the base, the state of each limit."""
+    run = msgspec.structs.replace(sample.run(sample.limited()), base="main")
+    text = render(run, View())
+    assert "| | Now, vs main |" in text and "| MACs | 4.09 G ↑ +2.2\u00a0% |" in text
+    assert "| `max-macs` | 4 GMACs | 4.09 GMACs | 4.01 GMACs | over by 89.3 MMACs" in text
+
+
+def test_the_exact_steps_are_a_table() -> None:
+    """One row a rewrite, folded."""
+    model = msgspec.structs.replace(
+        sample.resnet(), steps=(Step("CL401", "pool", ("a",), sample.resnet().after.exact),)
+    )
+    text = render(sample.run(model), View())
+    assert "| CL401 pool `a` | 4.01 G −1.9\u00a0% |" in text

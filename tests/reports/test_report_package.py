@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 from convlint_reports import reports
 
@@ -42,6 +43,21 @@ def test_every_format_ends_in_one_newline(name: str) -> None:
     """Every format ends in one newline."""
     text = FORMATS[name](sample.run(sample.resnet()), View())
     assert text.endswith("\n") and not text.endswith("\n\n")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_20_models_of_300_layers_take_under_a_second(name: str) -> None:
+    """20 models of 300 layers take under a second of this process."""
+    layers = tuple(
+        sample.conv(f"stages.{i // 30}.blocks.{i % 30}.conv", 64 + i // 30, 64, 3, 56, 84, i)
+        for i in range(300)
+    )
+    model = msgspec.structs.replace(sample.resnet(), layers=layers)
+    run = sample.run(*(msgspec.structs.replace(model, target=f"n.py:M{i}") for i in range(20)))
+    FORMATS[name](sample.run(model), View())
+    start = time.process_time()
+    FORMATS[name](run, View())
+    assert time.process_time() - start < 1.0
 
 
 @pytest.mark.parametrize("name", FORMATS)

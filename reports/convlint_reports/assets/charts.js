@@ -44,8 +44,10 @@
 
   // --- the treemap ---
 
-  const tree = (data, key, look) => {
+  // A label is shown where its tile is about large enough for it: "c…" tells nothing.
+  const tree = (data, key, look, area) => {
     const root = { children: new Map() };
+    const unit = area / sum(data[key]);
     data[key].forEach((value, index) => {
       if (!value) return;
       const path = data.names[index].split(".");
@@ -54,7 +56,9 @@
         if (!node.children.has(name)) node.children.set(name, { name, children: new Map() });
         node = node.children.get(name);
       }
-      const leaf = { name: path.at(-1), value, index, itemStyle: fill(data.marks[index], look) };
+      const show = path.at(-1).length * 6.5 + 12 < 1.25 * Math.sqrt(value * unit);
+      const itemStyle = fill(data.marks[index], look);
+      const leaf = { name: path.at(-1), value, index, itemStyle, label: { show } };
       node.children.set(`${path.at(-1)} ${index}`, leaf);
     });
     return listed(root);
@@ -65,7 +69,7 @@
     if (children.length > 1) return { name: child.name, children, value: sum(children.map((c) => c.value)) };
     return { ...children[0], name: `${child.name}.${children[0].name}` };
   });
-  const mapOption = (data, key, look) => {
+  const mapOption = (data, key, look, area) => {
     const head = (size, weight) => ({
       show: true, height: 20, color: look.ink, fontSize: size, fontWeight: weight, fontFamily: look.sans,
       padding: [0, 0, 0, 6],
@@ -80,7 +84,7 @@
         return box;
       }),
       series: [{
-        type: "treemap", data: tree(data, key, look), name: data.target, roam: false, nodeClick: false,
+        type: "treemap", data: tree(data, key, look, area), name: data.target, roam: false, nodeClick: false,
         left: 0, right: 0, top: 0, bottom: 0, breadcrumb: { show: false }, visibleMin: 4,
         squareRatio: 1.1, childrenVisibleMin: 60,
         label: {
@@ -182,7 +186,8 @@
     draw() {
       if (!this.charts.length) return;
       const key = this.chosen("of"), look = theme();
-      this.charts[0].setOption(mapOption(this.data, key, look), true);
+      const area = this.charts[0].getWidth() * this.charts[0].getHeight();
+      this.charts[0].setOption(mapOption(this.data, key, look, area), true);
       this.charts[1].setOption(stripOption(this.data, key, this.chosen("track"), look), true);
       this.picture.dataset.shows = key;
     }
