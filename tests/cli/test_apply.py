@@ -1,0 +1,227 @@
+"""``convlint apply``: rewritten, proven, saved; and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.cli.conftest import Run
+
+POOLED = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, padding=1)
+        self.mix = nn.Conv2d(16, 8, 1)
+        self.norm = nn.BatchNorm2d(8)
+        self.pool = nn.AvgPool2d(2)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.pool(self.norm(self.mix(torch.relu(self.stem(x)))))
+        return self.head(torch.relu(x).mean((2, 3)))
+
+
+class Noisy(Net):
+    def forward(self, x):
+        return super().forward(x) + torch.rand(1)
+"""
+SIZE = ("--input", "2x3x16x16")
+
+
+@pytest.fixture
+def pooled(project: Path) -> str:
+    (project / "pooled.py").write_text(POOLED)
+    return "pooled.py:Net"
+
+
+def _net(project: Path) -> nn.Module:
+    room: dict[str, object] = {"__name__": "pooled"}
+    exec((project / "pooled.py").read_text(), room)
+    torch.manual_seed(5)
+    made: nn.Module = room["Net"]().eval()  # type: ignore[operator]
+    with torch.no_grad():
+        for name, tensor in made.named_buffers():
+            if name.endswith(("running_mean", "running_var")):
+                tensor.copy_(torch.rand_like(tensor) + 0.5)
+    return made
+
+
+def test_the_rewritten_model_is_proven_and_saved(run: Run, project: Path, pooled: str) -> None:
+    """Trained weights in; a state_dict, a program and a Python file out that give the same."""
+    net = _net(project)
+    torch.save(net.state_dict(), project / "old.pt")
+    told = run(
+        "apply", pooled, *SIZE, "--weights", "old.pt", "--save", "new.pt",
+        "--save-program", "new.pt2", "--save-source", "new.py", "--format", "json",
+    )  # fmt: skip
+    assert told.code == 0, told.err
+    reply = json.loads(told.out)
+    assert [change["code"] for change in reply["changes"]] == ["CL401"]
+    assert reply["largest_difference"] < 1e-12
+    assert reply["before"]["macs"] - reply["after"]["macs"] == 2 * 16 * 8 * (256 - 64)
+    assert not reply["random_weights"]
+    x = torch.randn(2, 3, 16, 16)
+    room: dict[str, object] = {"__name__": "new"}
+    exec((project / "new.py").read_text(), room)
+    made: nn.Module = room["Rewritten"]().eval()  # type: ignore[operator]
+    made.load_state_dict(torch.load(project / "new.pt", weights_only=True))
+    program = torch.export.load(project / "new.pt2").module()
+    with torch.no_grad():
+        torch.testing.assert_close(made(x), net(x))
+        torch.testing.assert_close(program(x), net(x))
+    mapping = json.loads((project / "new.pt.mapping.json").read_text())
+    assert mapping["mix.weight"] == ["mix.weight"]
+    size = (project / "new.pt").stat().st_size
+    assert reply["state_bytes"][1] <= size
+
+
+def test_the_words_of_an_applied_model(run: Run, pooled: str) -> None:
+    """What was made, how it was proven, before and after."""
+    told = run("apply", pooled, *SIZE)
+    assert told.code == 0, told.err
+    lines = [" ".join(line.split()) for line in told.out.splitlines()]
+    assert "made CL401 pool-after-pointwise: mix, norm, pool" in lines
+    assert any(line.startswith("outputs in float64 on two random inputs") for line in lines)
+    assert any(line.startswith("MACs 270.") or line.startswith("MACs ") for line in lines)
+    assert any("--weights FILE loads trained ones" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (lambda s: {k: v for k, v in s.items() if k != "mix.bias"}, "missing mix.bias"),
+        (lambda s: {**s, "more": torch.zeros(1)}, "unexpected more"),
+        (lambda s: {**s, "head.bias": torch.zeros(5)}, "head.bias is (5,), should be (4,)"),
+        (lambda s: [1, 2], "holds no state_dict"),
+    ],
+)
+def test_weights_that_do_not_fit(run: Run, project: Path, pooled: str, state, said: str) -> None:
+    """Keys and shapes are listed, and nothing is written."""
+    torch.save(state(_net(project).state_dict()), project / "bad.pt")
+    told = run("apply", pooled, *SIZE, "--weights", "bad.pt", "--save", "new.pt")
+    assert told.code == 2
+    assert said in told.err
+    assert not (project / "new.pt").exists()
+
+
+def test_a_pickle_of_more_than_tensors_is_refused(run: Run, project: Path, pooled: str) -> None:
+    """Nothing but tensors is unpickled."""
+    torch.save(nn.Linear(2, 2), project / "model.pt")
+    told = run("apply", pooled, *SIZE, "--weights", "model.pt")
+    assert told.code == 2
+    assert "cannot be read as weights" in told.err
+    assert "state_dict()" in told.err
+
+
+def test_a_file_that_exists_is_kept(run: Run, project: Path, pooled: str) -> None:
+    """Without --force nothing is written over; with it, it is."""
+    (project / "new.pt").write_text("mine")
+    told = run("apply", pooled, *SIZE, "--save", "new.pt")
+    assert told.code == 2
+    assert "new.pt exists; take another name, or --force" in told.err
+    assert (project / "new.pt").read_text() == "mine"
+    assert run("apply", pooled, *SIZE, "--save", "new.pt", "--force").code == 0
+    assert (project / "new.pt").stat().st_size > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("apply", "pooled.py"), "2 are there (pooled.py:Net, pooled.py:Noisy)"),
+        (("apply", "no.py:Net"), "no such file"),
+        (("apply", "pooled.py:Net", "--rules", "CL999"), "unknown rule 'CL999'"),
+        (("apply", "pooled.py:Net", "--save", "nowhere/new.pt"), "there is no folder nowhere"),
+        (("apply", "pooled.py:Net", "--weights", "no.pt"), "no such file: no.pt"),
+        (("apply", "pooled.py:Net", "--timeout", "0.01"), "still running after 0.01 s"),
+        (("measure", "pooled.py:Net", "--backend", "egaer"), "did you mean eager?"),
+        (("measure", "a.py:A", "b.py:B", "c.py:C"), "name one model, or two"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(run: Run, pooled: str, arguments, said: str) -> None:
+    """Exit 2, one error, no traceback."""
+    told = run(*arguments)
+    assert told.code == 2
+    assert said in told.err
+    assert "Traceback" not in told.err
+
+
+def test_outputs_that_are_random_are_said(run: Run, pooled: str) -> None:
+    """A model that draws numbers in eval mode is not compared."""
+    told = run("apply", "pooled.py:Noisy", *SIZE)
+    assert told.code == 0, told.err
+    assert "depend on randomness" in told.out
+    assert "largest difference" not in told.out
+
+
+def test_measure_times_now_and_after(run: Run, pooled: str) -> None:
+    """Each variant on the backend, with MACs beside the time and an interval around it."""
+    told = run("measure", pooled, *SIZE, "--seconds", "0.2", "--format", "json")
+    assert told.code == 0, told.err
+    rows = json.loads(told.out)["timed"]
+    assert [row["variant"] for row in rows] == ["now", "CL401 pool-after-pointwise"]
+    now, after = rows
+    assert after["macs"] < now["macs"]
+    for row in rows:
+        assert 0 < row["low"] <= row["seconds"] <= row["high"]
+    assert now["ratio"] == 1
+
+
+def test_measure_two_models_and_a_backend_that_is_not_here(run: Run, pooled: str) -> None:
+    """Two models side by side; what cannot run is skipped with a sentence."""
+    told = run(
+        "measure", "pooled.py:Net", "pooled.py:Noisy", *SIZE, "--seconds", "0.2", "--backend",
+        "eager,cuda" if not torch.cuda.is_available() else "eager",
+    )  # fmt: skip
+    assert told.code == 0, told.err
+    assert "Net" in told.out
+    assert "Noisy" in told.out
+    if not torch.cuda.is_available():
+        assert "skipped cuda: there is no CUDA device here" in told.out
+
+
+BIASED = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.point = nn.Conv2d(3, 8, 1, dilation=2)  # a helper's
+        self.body = nn.ModuleList(nn.Conv2d(8, 8, 1, dilation=2) for _ in range(2))
+        rate = 4
+        self.last = nn.Conv2d(8, 4, 1, dilation=rate)
+
+    def forward(self, x):
+        x = torch.relu(self.point(x))
+        for conv in self.body:
+            x = torch.relu(conv(x))
+        return self.last(x)
+"""
+
+
+def test_fix_shows_and_writes_what_is_safe(run: Run, project: Path) -> None:
+    """One literal argument of one call is edited; the rest is told to be done by hand."""
+    file = project / "biased.py"
+    file.write_text(BIASED)
+    shown = run("fix", "biased.py", *SIZE, "--select", "CL104")
+    assert shown.code == 1
+    assert "-        self.point = nn.Conv2d(3, 8, 1, dilation=2)  # a helper's" in shown.out
+    assert "+        self.point = nn.Conv2d(3, 8, 1, dilation=1)  # a helper's" in shown.out
+    assert "the line builds 2 layers; by hand: set dilation=1" in shown.err
+    assert "its argument dilation is no literal; by hand" in shown.err
+    assert "old checkpoints" in shown.err
+    assert file.read_text() == BIASED
+    written = run("fix", "biased.py", *SIZE, "--select", "CL104", "--write")
+    assert written.code == 1
+    expected = BIASED.replace("3, 8, 1, dilation=2)", "3, 8, 1, dilation=1)")
+    assert file.read_text() == expected
