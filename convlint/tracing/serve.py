@@ -21,6 +21,9 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from convlint.tracing import shortcuts
+from convlint.tracing.hooks import AfterImport
+
 _POLL = 0.004
 _GRACE = 0.3
 
@@ -50,7 +53,7 @@ def main() -> None:
     """Serve jobs from stdin until it ends."""
     control, answers = _take_over_streams()
     try:
-        import torch  # noqa: F401
+        shortcuts.import_torch()
     except ModuleNotFoundError as error:
         missing = error.name == "torch"
         _say(answers, event="no-torch" if missing else "broken-torch", message=str(error))
@@ -80,14 +83,11 @@ def _warm_up() -> None:
     """Do once, before forking, what every first run on meta would do again."""
     import torch
 
-    from convlint.tracing import read, shortcuts  # noqa: F401
+    from convlint.tracing import read  # noqa: F401
 
-    shortcuts.skip_dynamo()
-    shortcuts.skip_sympy()
     with torch.no_grad(), contextlib.suppress(Exception):
         layer = torch.nn.Conv2d(1, 1, 1, device="meta")
         torch.nn.functional.relu(layer(torch.empty(1, 1, 2, 2, device="meta")))
-    gc.collect()
     gc.freeze()
 
 
@@ -243,9 +243,7 @@ def _seed() -> None:
 
     random.seed(0)
     torch.manual_seed(0)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(0)
+    AfterImport("numpy.random", lambda numbers: numbers.seed(0)).install()
 
 
 def _internal(request: Any, error: Exception) -> Any:

@@ -1,6 +1,7 @@
 """Leaves out imports of torch that tracing does not need; private to torch, all in one place.
 
-The first call of a Python-decomposed operator imports ``torch._dynamo`` (most of a second),
+Importing torch makes a million objects that stay, and the garbage collector walks them over and
+over: without it the import takes a quarter less. The first call of a Python-decomposed operator imports ``torch._dynamo`` (most of a second),
 only to ask it to leave that function alone; and shape checks import sympy through
 ``symbolic_shapes`` to compare plain integers. Where torch's internals look otherwise nothing
 is done, and the imports happen. Only for a process of convlint's own: nothing is compiled
@@ -18,7 +19,36 @@ from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
+from convlint.tracing.hooks import AfterImport
+
 _SHAPES = "torch.fx.experimental.symbolic_shapes"
+
+
+def import_torch() -> None:
+    """Import torch without what tracing does not need; raise what the import raises.
+
+    The garbage collector is off from here on. Its first full walk, where somebody turns it on,
+    passes over what is there now.
+    """
+    gc.disable()
+    unwrapped = AfterImport("torch._compile", _leave_dynamo_out).install()
+    import torch  # noqa: F401
+
+    if not unwrapped.done:
+        skip_dynamo()
+    skip_sympy()
+    gc.freeze()
+
+
+def _leave_dynamo_out(compile_: Any) -> None:
+    """Have functions that ``torch._dynamo`` is to leave alone stay as they are, from the start."""
+
+    def _disable_dynamo(fn: Any = None, recursive: bool = True) -> Any:
+        del recursive
+        return _same if fn is None else fn
+
+    if hasattr(compile_, "_disable_dynamo"):
+        compile_._disable_dynamo = _disable_dynamo
 
 
 def skip_dynamo() -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
-import sysconfig
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
@@ -29,9 +29,9 @@ class Locator:
         self.sources: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
         self._spans: dict[tuple[CodeType, int], SourceSpan] = {}
+        self._told: dict[str, str] = {}
         self._torch = _package_folder("torch")
-        stdlib = sysconfig.get_paths()["stdlib"]
-        self._stdlib = str(Path(stdlib).resolve())
+        self._stdlib = str(Path(os.__file__).resolve().parent)
 
     def kind_of(self, filename: str) -> str:
         """Return "project", "package", or "hidden" (torch, convlint, the stdlib, no file)."""
@@ -115,6 +115,12 @@ class Locator:
 
     def tell(self, filename: str) -> str:
         """Return how reports call this file, and remember the file behind it."""
+        told = self._told.get(filename)
+        if told is None:
+            told = self._told[filename] = self._tell(filename)
+        return told
+
+    def _tell(self, filename: str) -> str:
         path = Path(filename).resolve()
         told = path.name
         inside = [Path(entry).resolve() for entry in sys.path if entry]

@@ -21,7 +21,7 @@ from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
 from convlint.ir.nodes import SourceSpan
-from convlint.tracing import asserts, leaves, measure, scripted
+from convlint.tracing import asserts, leaves, measure, quick, scripted
 from convlint.tracing.sources import Locator
 from convlint.tracing.tensors import (
     KnownValues,
@@ -169,7 +169,8 @@ class Recorder:
     ) -> tuple[int, Any]:
         """Run the call on meta; where a function insists on content, with what is known."""
         try:
-            return measure.call(func, args, kwargs)
+            result = quick.of_function(func, args, kwargs) if self._meta else None
+            return measure.call(func, args, kwargs) if result is None else (0, result)
         except Exception as error:
             alike = (t.device.type == "meta" and self.known.get(t) is None for t in tensors_in(raw))
             if not self._meta:
@@ -239,19 +240,28 @@ class Recorder:
                     return run(module, *args, **kwargs)
             finally:
                 self._stack.pop()
-        args, kwargs = self.on_device(args), self.on_device(kwargs)
-        before = self.as_args((args, kwargs))
+        with _unseen():
+            args, kwargs = self.on_device(args), self.on_device(kwargs)
+            before = self.as_args((args, kwargs))
+            result = quick.of_layer(module, args, kwargs) if self._meta else None
+        if result is None:
+            result = self._run_leaf(module, path, run, args, kwargs)
+        node = self.graph.create_node("call_module", path, *before)
+        with _unseen():
+            self._record(node, result, path, 0)
+        return result
+
+    def _run_leaf(
+        self, module: nn.Module, path: str, run: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
         self.depth += 1
         try:
-            result = run(module, *args, **kwargs)
+            return run(module, *args, **kwargs)
         except Exception:
             self._note_failure(f"{path} = {module}" if path else str(module), args, kwargs)
             raise
         finally:
             self.depth -= 1
-        node = self.graph.create_node("call_module", path, *before)
-        self._record(node, result, path, 0)
-        return result
 
     def _path_of(self, module: nn.Module) -> str:
         path = self._paths.get(id(module))
@@ -298,6 +308,9 @@ class Recorder:
                 part.meta[CALL] = CallRecord(specs, module, at, parts=inner, view=view)
                 self._bind_parts(part, item, module, at)
 
+
+# What the recorder asks tensors is not recorded.
+_unseen = torch._C.DisableTorchFunction
 
 _DESCRIPTORS = (MethodDescriptorType, WrapperDescriptorType)
 _READS_CONTENT = frozenset(

@@ -169,11 +169,11 @@ def _refill(container: Any, content: Any) -> None:
 @contextmanager
 def _other_generators() -> Iterator[None]:
     state = random.getstate()
-    numpy = sys.modules.get("numpy")
-    numbers = numpy.random.get_state() if numpy else None
+    numpy = sys.modules.get("numpy.random")  # not loaded, it has no state to keep
+    numbers = numpy.get_state() if numpy else None
     try:
         yield
     finally:
         random.setstate(state)
         if numpy:
-            numpy.random.set_state(numbers)
+            numpy.set_state(numbers)

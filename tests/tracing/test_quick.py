@@ -1,0 +1,106 @@
+"""The results made without torch's own Python on meta are those of torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from convlint.tracing import quick
+
+IMAGE = (2, 8, 6, 5)
+LAYERS = [
+    (nn.BatchNorm1d(8), (2, 8)),
+    (nn.BatchNorm1d(8), (2, 8, 5)),
+    (nn.BatchNorm2d(8), IMAGE),
+    (nn.BatchNorm2d(8, affine=False), IMAGE),
+    (nn.BatchNorm3d(8), (2, 8, 3, 4, 5)),
+    (nn.GroupNorm(4, 8), IMAGE),
+    (nn.GroupNorm(1, 8, affine=False), (2, 8)),
+    (nn.LayerNorm((6, 5)), IMAGE),
+    (nn.LayerNorm(8, elementwise_affine=False), (2, 3, 8)),
+    (nn.Linear(8, 4), (8,)),
+    (nn.Linear(8, 4, bias=False), (2, 3, 8)),
+    *((kind(), IMAGE) for kind in quick._ACTIVATIONS),
+    (nn.ReLU(inplace=True), IMAGE),
+    (nn.Hardswish(inplace=True), IMAGE),
+]
+OTHERWISE = [
+    (nn.BatchNorm2d(8), (8, 6, 5)),
+    (nn.BatchNorm2d(8), (2, 4, 6, 5)),
+    (nn.BatchNorm2d(8, track_running_stats=False), IMAGE),
+    (nn.BatchNorm2d(8).half(), IMAGE),
+    (nn.GroupNorm(4, 8), (2, 4, 6, 5)),
+    (nn.LayerNorm(8), IMAGE),
+    (nn.Linear(8, 4), (2, 3)),
+    (nn.Linear(8, 4).double(), (2, 8)),
+    (nn.Dropout(), IMAGE),
+]
+
+
+def meta(shape: tuple[int, ...], **options: object) -> torch.Tensor:
+    return torch.empty(shape, device="meta", **options)
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_layer_gives_what_torch_gives(
+    layer: nn.Module, shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    """Shape, dtype, strides, and whether the result is the input itself."""
+    layer = layer.eval().to("meta", dtype)
+    x = meta(shape, dtype=dtype)
+    with torch.no_grad():
+        mine, theirs = quick.of_layer(layer, (x,), {}), layer(x)
+    assert mine is not None
+    assert (mine.shape, mine.dtype, mine.stride()) == (theirs.shape, theirs.dtype, theirs.stride())
+    assert (mine is x) == (theirs is x)
+    assert mine.device.type == "meta" and not mine.requires_grad
+
+
+@pytest.mark.parametrize(("layer", "shape"), OTHERWISE, ids=str)
+def test_what_is_not_plain_is_left_to_torch(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    """Wrong shapes, other dtypes, batch statistics: torch says what happens."""
+    assert quick.of_layer(layer.eval().to("meta"), (meta(shape),), {}) is None
+
+
+def test_training_strides_and_real_tensors_are_left_to_torch() -> None:
+    """Nothing is made up for what has another layout or content."""
+    relu = nn.ReLU()
+    assert quick.of_layer(relu.train(), (meta(IMAGE),), {}) is None
+    relu.eval()
+    assert quick.of_layer(relu, (torch.ones(IMAGE),), {}) is None
+    assert quick.of_layer(relu, (meta(IMAGE).transpose(1, 2),), {}) is None
+    assert quick.of_layer(relu, (meta(IMAGE, dtype=torch.int64),), {}) is None
+
+
+@pytest.mark.parametrize("func", sorted(quick._SAME_SHAPE, key=str), ids=str)
+def test_an_activation_gives_what_torch_gives(func: object) -> None:
+    """The same for functions; one that writes into its input returns it."""
+    x = meta(IMAGE)
+    with torch.no_grad():
+        mine, theirs = quick.of_function(func, (x,), {}), func(x)
+    assert mine is not None
+    assert (mine.shape, mine.dtype, mine.stride()) == (theirs.shape, theirs.dtype, theirs.stride())
+    assert (mine is x) == (theirs is x)
+    assert quick.of_function(F.silu, (x,), {"inplace": True}) is x
+
+
+def test_torch_is_imported_without_what_is_not_needed() -> None:
+    """Import, a first run on meta: no dynamo, no sympy, and torch.compile is there all the same."""
+    code = (
+        "import sys\n"
+        "from convlint.tracing import shortcuts\n"
+        "shortcuts.import_torch()\n"
+        "import torch\n"
+        "net = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.PReLU()).to('meta')\n"
+        "net(torch.empty(1, 1, 2, 2, device='meta'))\n"
+        "assert not {'torch._dynamo', 'sympy.core'} & set(sys.modules)\n"
+        "assert torch.compile(lambda x: x + 1, backend='eager')(torch.ones(1)).item() == 2\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
