@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,19 +13,24 @@ from pathlib import Path
 
 MARK = "convlint:"
 _COMMENT = re.compile(
-    r"#\s*convlint:\s*ignore\b\s*(?:\[(?P<rules>[^\]]*)\])?\s*(?P<reason>.*)", re.IGNORECASE
+    r"#\s*convlint:\s*ignore(?P<file>-file)?\b\s*(?:\[(?P<rules>[^\]]*)\])?\s*(?P<reason>.*)",
+    re.IGNORECASE,
 )
 _Scope = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """One comment: the codes or names it lists (none: it is a blanket one), and its reason."""
+    """One comment: the codes or names it lists (none: it is a blanket one), and its reason.
+
+    ``whole`` is true where it speaks of the whole file.
+    """
 
     line: int
     column: int
     rules: tuple[str, ...]
     reason: str
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +43,23 @@ class Annotated:
 
     def comments_for(self, first: int, last: int) -> Iterator[Comment]:
         """Yield the comments that speak of a call on these lines, the nearest ones first."""
-        for comment in self.comments:
+        here = [comment for comment in self.comments if not comment.whole]
+        for comment in here:
             if comment.line in (first, last):
                 yield comment
         around = [header for header, body in self.classes if first in body]
         for header in sorted(around, key=lambda lines: -lines.start):
-            yield from (comment for comment in self.comments if comment.line in header)
+            yield from (comment for comment in here if comment.line in header)
+        yield from (comment for comment in self.comments if comment.whole)
 
-    def scope_of(self, line: int) -> tuple[int, int]:
-        """Return first and last line of the code a comment there is about.
+    def scope_of(self, comment: Comment) -> tuple[int, int]:
+        """Return first and last line of the code a comment is about.
 
-        That is the innermost class or function around it, else the line alone.
+        That is the innermost class or function around it, else the line alone; or all of it.
         """
+        if comment.whole:
+            return 1, sys.maxsize
+        line = comment.line
         around = [body for header, body in self.scopes if line in header or line in body]
         inner = max(around, key=lambda lines: lines.start, default=range(line, line + 1))
         return inner.start, inner.stop - 1
@@ -76,7 +87,8 @@ def _comments(data: bytes) -> Iterator[Comment]:
             words = re.split(r"[,\s]+", match["rules"] or "")
             rules = tuple(word for word in words if word)
             line, column = token.start
-            yield Comment(line, column + 1 + match.start(), rules, match["reason"].strip())
+            reason, whole = match["reason"].strip(), match["file"] is not None
+            yield Comment(line, column + 1 + match.start(), rules, reason, whole)
 
 
 def _lines(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[range, range]:

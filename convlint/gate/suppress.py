@@ -1,7 +1,8 @@
 """``# convlint: ignore[CL301, large-kernel] reason``: findings that somebody has judged.
 
 The comment stands on the first or last line of the constructor call, or on the line of a class
-around it. It names the rules; what it suppresses stays in the report and does not count.
+around it; ``# convlint: ignore-file[CL301] reason``, anywhere, speaks of the whole file. It names
+the rules; what it suppresses stays in the report and does not count.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def _unused(comment: Comment, files: _Files, active: frozenset[str]) -> Diagnost
 
 def _ran(annotated: Annotated, comment: Comment, path: str, outcome: Outcome) -> bool:
     """Say whether the model was built by the code that the comment is about."""
-    first, last = annotated.scope_of(comment.line)
+    first, last = annotated.scope_of(comment)
     return any(
         layer.location is not None
         and layer.location.path == path

@@ -100,3 +100,26 @@ def test_two_models_share_a_comment(tmp_path: Path) -> None:
     two = outcome(finding(line=1), lines=(1, 2), sources=sources)
     results = gate.suppress([one, two], RULES, ACTIVE)
     assert [said(result) for result in results] == [[("CL907", 2)], []]
+
+
+@pytest.mark.parametrize("place", ["header", "other", "elsewhere"])
+def test_a_comment_about_the_file_suppresses_all_of_it(tmp_path: Path, place: str) -> None:
+    """ignore-file speaks of every call of its file, wherever it stands, and needs its rules."""
+    result = run(tmp_path, **{place: "# convlint: ignore-file[dense-conv] generated"})
+    assert [f.suppressed for f in result.report.findings] == ["generated"]
+    assert said(result) == []
+    result = run(tmp_path, **{place: "# convlint: ignore-file"})
+    assert [f.suppressed for f in result.report.findings] == [None]
+    assert [code for code, _ in said(result)] == ["CL906"]
+    result = run(tmp_path, **{place: "# convlint: ignore-file[CL101] old"})
+    assert [code for code, _ in said(result)] == ["CL907"]
+
+
+def test_the_nearest_comment_gives_the_reason(tmp_path: Path) -> None:
+    """A line's own comment comes before that of the file."""
+    result = run(
+        tmp_path,
+        header="# convlint: ignore-file[CL301] whole",
+        first="# convlint: ignore[CL301] own",
+    )
+    assert [f.suppressed for f in result.report.findings] == ["own"]
