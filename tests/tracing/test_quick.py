@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from convlint.tracing import quick
 
