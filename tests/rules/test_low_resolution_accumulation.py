@@ -72,6 +72,14 @@ FIRES = {
     "no high term": ([(4, 4), (2, 2)], lambda a, b: up(a, 2) + up(b, 4)),
     "three": ([(4, 4), (2, 2), (1, 1)], lambda a, b, c: up(a, 2) + up(b, 4) + up(c, 8)),
     "sum": ([(8, 8), (4, 4), (4, 4)], lambda a, b, c: sum([a, up(b, 2), up(c, 2)])),
+    "stack": (
+        [(4, 4), (8, 8), (4, 4)],
+        lambda a, b, c: torch.stack([up(a, 2), b, up(c, 2)]).sum(0),
+    ),
+    "stack and chain": (
+        [(4, 4), (8, 8), (2, 2)],
+        lambda a, b, c: torch.stack([up(a, 2), b], 1).sum(dim=1) + up(c, 4),
+    ),
     "in place": ([(8, 8), (4, 4), (4, 4)], lambda a, b, c: a.clone().add_(up(b, 2)).add_(up(c, 2))),
     "exact": (
         [(4, 4), (2, 2)],
@@ -213,3 +221,14 @@ def test_hrnet():
     assert sum(finding.sites for finding in report.findings) == 10
     assert report.after.exact.macs == report.totals.macs
     assert report.after.exact.bytes_read < report.totals.bytes_read
+
+
+def test_smp_fpn():
+    """Its decoder stacks three maps that were upsampled alike, and a fourth, and sums them."""
+    stubs.install()
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    with torch.device("meta"):
+        model = smp.FPN("resnet18", encoder_weights=None)
+    report = convlint.lint(model, torch.zeros(1, 3, 64, 64), select=(CODE,))
+    (finding,) = report.findings
+    assert finding.message.startswith("3 upsampled maps are added at 1x128x16x16")

@@ -58,7 +58,7 @@ KEEPS = {
     "pad": nn.ZeroPad2d(2),
     "reflect": nn.ReflectionPad2d(1),
     "moves": lambda x: x.flatten(2).transpose(1, 2).roll(1, 1)[:, ::2],
-    "split": lambda x: x.chunk(2, 1)[1],
+    "split": lambda x: x.split(1, 1)[-1],
     "dropout": nn.Dropout(0.5),
     "maximum": lambda x: torch.maximum(x, torch.tanh(x) - 5),
     "where": lambda x: torch.where(x > 1, x, torch.exp(x)),

@@ -84,7 +84,7 @@ def find(context: Context, _options: contract.Options) -> Iterator[Accumulation]
             continue
         found = tuple(sums.groups(graph, total))
         members = [node for outer in found for group in outer for node in group.members] or terms
-        ids = {node.id for node in (*total.adds, *total.zeros, *members)}
+        ids = {node.id for node in (*total.adds, *total.others, *members)}
         nodes = sorted(ids, key=graph.order.__getitem__)
         first = min(members, key=lambda node: graph.order[node.id])
         yield Accumulation(first.id, tuple(nodes), total, found)
@@ -125,7 +125,7 @@ def rewrite(
 
 def _edit(graph: ModelGraph, site: Accumulation) -> GraphEdit:
     """Return the sum in another order: as many additions, each made where its terms are small."""
-    making = _Making(graph, list(site.sum.adds))
+    making = _Making(graph, sums.additions(graph, site.sum, SUFFIX))
     grown = {node.id for outer in site.groups for group in outer for node in group.members}
     rest = [ref for ref in site.sum.terms if ref.node not in grown]
     for group in site.groups:
@@ -169,13 +169,7 @@ class _Making:
         total = terms[0]
         for term in terms[1:]:
             like = self.adds.pop(0)
-            node = msgspec.structs.replace(
-                like,
-                id=f"{like.id}~{SUFFIX}",
-                inputs=(total, term),
-                outputs=(spec,),
-                inplace=False,
-            )
+            node = msgspec.structs.replace(like, inputs=(total, term), outputs=(spec,))
             self.made.append(node)
             total = Ref(node.id)
         return total

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
+from convlint.analysis import drafting
 from convlint.analysis.readers import readers
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
@@ -17,12 +20,13 @@ NEAREST = ("nearest", "nearest-exact")
 class Sum:
     """A chain or tree of additions: ``adds`` in execution order, the last is the result.
 
-    ``terms`` are what is added, in order; ``zeros`` the additions of the number 0 between.
+    Each adds two tensors, or all that were stacked. ``terms`` are what is added, in order;
+    ``others`` the stacks, and the additions of the number 0 between.
     """
 
     adds: tuple[Node, ...]
     terms: tuple[Ref, ...]
-    zeros: tuple[Node, ...] = ()
+    others: tuple[Node, ...] = ()
 
 
 @dataclass(slots=True)
@@ -54,38 +58,66 @@ def sums(graph: ModelGraph) -> Iterator[Sum]:
     inner: set[str] = set()
     found = []
     for node in reversed(graph.nodes):
-        if _adds(graph, node) and node.id not in inner:
+        if node.id not in inner and _added(graph, node):
             made = _sum(graph, node)
-            inner |= {add.id for add in (*made.adds, *made.zeros)}
+            inner |= {add.id for add in made.adds}
             found.append(made)
     yield from reversed(found)
 
 
-def _adds(graph: ModelGraph, node: Node) -> bool:
-    """Tell an addition of two different tensors of one shape and dtype."""
-    if node.op != ir.Add() or len(set(node.inputs)) != 2:
-        return False
-    return all(spec == node.output for spec in graph.input_specs(node))
+def _added(graph: ModelGraph, node: Node) -> tuple[Ref, ...]:
+    """Return the different tensors of one shape and dtype that a node adds, none for others."""
+    stack = _stack(graph, node)
+    inputs = node.inputs if node.op == ir.Add() else () if stack is None else stack.inputs
+    alike = all(graph.spec(ref) == node.output for ref in inputs)
+    return inputs if alike and len(inputs) > 1 and len(set(inputs)) == len(inputs) else ()
+
+
+def _stack(graph: ModelGraph, node: Node) -> Node | None:
+    """Return the stack that a node sums up again, if it alone reads it."""
+    op = node.op
+    if not isinstance(op, ir.Reduce) or op.fn != "sum" or op.keepdim:
+        return None
+    before = graph[node.inputs[0].node]
+    alone = isinstance(before.op, ir.Stack) and op.axes == (before.op.axis,)
+    return before if alone and len(readers(graph, node.inputs[0])) == 1 else None
 
 
 def _sum(graph: ModelGraph, root: Node) -> Sum:
-    adds, zeros = [root], []
+    adds: list[Node] = []
+    others: list[Node] = []
     terms: list[Ref] = []
-    waiting = list(reversed(root.inputs))
+    waiting = [Ref(root.id)]
     while waiting:
         ref = waiting.pop()
         node = graph[ref.node]
-        alone = len(readers(graph, ref)) == 1
-        if alone and _adds(graph, node):
+        alone = node is root or len(readers(graph, ref)) == 1
+        inputs = _added(graph, node) if alone else ()
+        if inputs:
             adds.append(node)
+            stack = _stack(graph, node)
+            others += [] if stack is None else [stack]
         elif alone and node.op == ir.Add(0.0) and len(node.inputs) == 1:
-            zeros.append(node)
+            others.append(node)
+            inputs = node.inputs
         else:
             terms.append(ref)
-            continue
-        waiting += reversed(node.inputs)
+        waiting += reversed(inputs)
     adds.sort(key=lambda node: graph.order[node.id])
-    return Sum(tuple(adds), tuple(terms), tuple(zeros))
+    return Sum(tuple(adds), tuple(terms), tuple(others))
+
+
+def additions(graph: ModelGraph, total: Sum, suffix: str) -> list[Node]:
+    """Return as many additions of two as the sum needs, named after those that it has."""
+    made = []
+    for node in total.adds:
+        if node.op == ir.Add():
+            made.append(msgspec.structs.replace(node, id=f"{node.id}~{suffix}", inplace=False))
+            continue
+        for place in range(len(_added(graph, node)) - 1):
+            draft = drafting.draft(node, f"{suffix}{place}", ir.Add(), node.inputs[0], node.output)
+            made.append(draft)
+    return made
 
 
 def upsampled(graph: ModelGraph, total: Sum) -> list[Node]:
