@@ -42,7 +42,7 @@ def write(console: Console, model: ModelReport, finding: Finding, view: View) ->
 def _head(model: ModelReport, finding: Finding) -> Text:
     line = Text(first_line(model, finding.location, f"{finding.code} {finding.name}"), "bold")
     line.append(f" [{finding.severity.value}]", style=STYLE[finding.severity.value])
-    gain = savings.main(finding.saving)
+    gain = savings.main(finding.saving, model.totals)
     line.append(f" saves {gain}" if gain else "", style="not bold")
     if finding.suppressed is not None:
         line.append(" (suppressed)", style="dim")

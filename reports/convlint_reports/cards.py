@@ -95,7 +95,7 @@ def card(finding: Finding, anchor: str, scene: Scene) -> Card:
     """Return the card of a finding."""
     found = gains(finding.saving, scene.totals)
     blocks = tuple(_blocks(finding))
-    first = next((gain for gain in found if not gain.css), None)
+    first = _first(finding, found, scene.totals)
     return Card(
         anchor=anchor,
         mark=savings.section(finding).value,
@@ -110,7 +110,7 @@ def card(finding: Finding, anchor: str, scene: Scene) -> Card:
         blocks=blocks,
         facts=tuple(_facts(finding, scene)),
         css="two" if blocks else "one",
-        main=savings.main(finding.saving),
+        main=savings.main(finding.saving, scene.totals),
         saves=typographic(savings.words(finding.saving)),
         modules=_modules(finding),
         alternatives=tuple(_alternatives(finding)),
@@ -119,6 +119,14 @@ def card(finding: Finding, anchor: str, scene: Scene) -> Card:
         suppress=_suppress(finding),
         location=finding.location,
     )
+
+
+def _first(finding: Finding, found: tuple[Gain, ...], totals: Totals) -> Gain | None:
+    """Return the gain that heads the card, None where nothing is saved."""
+    foremost = savings.foremost(finding.saving, totals)
+    less = [gain for gain in found if not gain.css]
+    named = [gain for gain in less if foremost is not None and gain.key == foremost.key]
+    return next(iter(named or less), None)
 
 
 def _nothing(finding: Finding) -> str:
@@ -144,7 +152,7 @@ def _facts(finding: Finding, scene: Scene) -> Iterator[Fact]:
     for label, saves in _alternatives(finding):
         yield Fact("Or", f"{label}: saves {saves}")
     rule = scene.rules.get(finding.code)
-    if finding.exact or savings.main(finding.saving):
+    if finding.exact or savings.main(finding.saving, scene.totals):
         yield Fact("Evidence", _evidence(finding, rule))
     if finding.bound:
         yield Fact("Bound by", f"{cut(finding.bound, 40)}, under this profile, nothing fused")
@@ -204,7 +212,8 @@ def gains(saving: Saving, totals: Totals) -> tuple[Gain, ...]:
             continue
         sign = "−" if value > 0 else "+"
         share = abs(quantities.percent(quantity, saving, totals))
-        percent = typographic(f"({sign}{numbers.percent(share)})") if share else ""
+        percent = typographic(f"({sign}{numbers.percent(share)})").replace(f"{sign}<", "<")
+        percent = percent if share else ""
         amount = typographic(f"{sign}{quantity.amount(value)}")
         found.append(Gain(quantity.key, amount, percent, "" if value > 0 else "up"))
     return tuple(found)

@@ -10,6 +10,8 @@ from convlint_reports.savings import Section
 from convlint_reports.words import cut
 
 LONGEST = 200
+_SPECIAL = frozenset('"$`\\!')
+"""What a shell reads inside double quotes."""
 
 
 def next_command(run: RunReport) -> tuple[str, str]:
@@ -36,4 +38,8 @@ def _about(finding: Finding) -> tuple[str, str]:
 
 def _typed(model: ModelReport) -> str:
     """Return the target as a shell reads it; one too long to type is left to the reader."""
-    return shlex.quote(model.target) if len(model.target) <= LONGEST else "TARGET"
+    if len(model.target) > LONGEST:
+        return "TARGET"
+    if "'" in model.target and not _SPECIAL & set(model.target):
+        return f'"{model.target}"'
+    return shlex.quote(model.target)

@@ -96,6 +96,10 @@ SORTED = (MACS, PARAMS, MOVED, PEAK)
 """What findings can be filtered and sorted by."""
 
 
+WORTH = 0.1
+"""The share of a model, in percent, from which a saving is worth the first word."""
+
+
 def percent(quantity: Quantity, saving: Saving, totals: Totals) -> float:
     """Return how much of the model a saving is, in percent; 0 where the whole is not known."""
     if quantity is MACS and saving.macs_percent:

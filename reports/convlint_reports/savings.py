@@ -10,6 +10,8 @@ from convlint_reports import budgets, numbers, quantities
 from convlint_reports.quantities import Quantity
 from convlint_reports.words import cut, plural
 
+_UNKNOWN = Totals()
+
 
 class Section(enum.StrEnum):
     """What a finding asks of its reader."""
@@ -58,24 +60,41 @@ def parts(saving: Saving) -> tuple[tuple[int, str], ...]:
 
     Bytes read, other operations and kernels are told where nothing else is saved.
     """
-    told = [(q.saved(saving), _sized(q, saving)) for q in quantities.MAIN if q.saved(saving)]
+    told = [
+        (q.saved(saving), _sized(q, saving, _UNKNOWN)) for q in quantities.MAIN if q.saved(saving)
+    ]
     if all(amount < 0 for amount, _ in told):
         minor = ((q.saved(saving), q.amount(q.saved(saving))) for q in quantities.MINOR)
         told += [(amount, size) for amount, size in minor if amount > 0]
     return tuple(told)
 
 
-def _sized(quantity: Quantity, saving: Saving) -> str:
-    shares = {"macs": saving.macs_percent, "params": saving.params_percent}
+def _sized(quantity: Quantity, saving: Saving, totals: Totals) -> str:
+    """Return an amount with its share of the model, where that is known."""
     size = quantity.amount(quantity.saved(saving))
-    if quantity.key not in shares:
-        return size
-    return f"{size} ({numbers.percent(abs(shares[quantity.key]))})"
+    share = quantities.percent(quantity, saving, totals)
+    known = share or quantity in (quantities.MACS, quantities.PARAMS)
+    return f"{size} ({numbers.percent(abs(share))})" if known else size
 
 
-def main(saving: Saving) -> str:
-    """Return the first thing saved in words, "" where nothing is."""
+def main(saving: Saving, totals: Totals = _UNKNOWN) -> str:
+    """Return the thing saved that says most in words, "" where nothing is.
+
+    That is the first of MACs, parameters, activations and peak of which a share of the model
+    worth a word is saved, else the one with the largest share. ``totals`` are the model's.
+    """
+    quantity = foremost(saving, totals)
+    if quantity is not None:
+        return _sized(quantity, saving, totals)
     return next((words for amount, words in parts(saving) if amount > 0), "")
+
+
+def foremost(saving: Saving, totals: Totals) -> Quantity | None:
+    """Return the quantity that a saving is told in, None where none of the main ones falls."""
+    saved = [q for q in quantities.MAIN if q.saved(saving) > 0]
+    shares = {q.key: quantities.percent(q, saving, totals) for q in saved}
+    first = next((q for q in saved if shares[q.key] >= quantities.WORTH), None)
+    return first or max(saved, key=lambda q: shares[q.key], default=None)
 
 
 def words(saving: Saving) -> str:
@@ -114,14 +133,16 @@ def together(model: ModelReport) -> str:
 def combined(model: ModelReport) -> str:
     """Return what the exact rewrites save together: ", together -77.1 MMACs (-1.9 %)".
 
-    Told in the first quantity that falls; "" where none does.
+    Told in the first quantity that falls by a share worth a word; "" where none falls.
     """
     exact, _ = after(model)
-    for quantity in quantities.MAIN:
-        now, then = quantity.total(model.totals), quantity.total(exact)
-        if then < now:
-            return f", together -{quantity.amount(now - then)} ({numbers.change(now, then)})"
-    return ""
+    falls = [(q, q.total(model.totals), q.total(exact)) for q in quantities.MAIN]
+    falls = [(q, now, then) for q, now, then in falls if then < now]
+    if not falls:
+        return ""
+    worth = [fall for fall in falls if numbers.share(fall[1] - fall[2], fall[1]) > quantities.WORTH]
+    quantity, now, then = worth[0] if worth else falls[0]
+    return f", together -{quantity.amount(now - then)} ({numbers.change(now, then)})"
 
 
 def headline(model: ModelReport, base: str = "") -> str:

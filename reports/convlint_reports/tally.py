@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convlint.contract import Finding, RunReport
+from convlint.contract import Finding, RunReport, Totals
 from convlint_reports import savings
 from convlint_reports.words import plural
 
@@ -23,15 +23,17 @@ class RuleCount:
 def by_rule(run: RunReport) -> tuple[RuleCount, ...]:
     """Return one row a rule that found something, the largest saving first."""
     rules: dict[str, list[Finding]] = {}
+    whole = {id(f): m.totals for m in run.models for f in m.findings}
     for finding in savings.ordered(f for m in run.models for f in savings.live(m.findings)):
         rules.setdefault(finding.code, []).append(finding)
-    return tuple(_count(found) for found in rules.values())
+    return tuple(_count(found, whole[id(found[0])]) for found in rules.values())
 
 
-def _count(found: list[Finding]) -> RuleCount:
+def _count(found: list[Finding], totals: Totals) -> RuleCount:
     first = found[0]
     modules = sum(len(finding.modules) for finding in found)
-    return RuleCount(first.code, first.name, len(found), modules, savings.main(first.saving))
+    largest = savings.main(first.saving, totals)
+    return RuleCount(first.code, first.name, len(found), modules, largest)
 
 
 def line(run: RunReport) -> str:

@@ -76,7 +76,7 @@ def _one_step(model: ModelReport, exact: Totals) -> tuple[Step, ...]:
     if exact == model.totals or not found:
         return ()
     codes = ", ".join(dict.fromkeys(f.code for f in found))
-    modules = tuple(dict.fromkeys(m for f in found for m in f.modules))
+    modules = tuple(dict.fromkeys(m for f in found for m in f.module_groups or f.modules))
     return (Step(codes, "all exact rewrites", modules, exact),)
 
 

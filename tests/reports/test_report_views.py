@@ -149,3 +149,14 @@ def test_what_falls_together_is_told_in_the_first_quantity_that_does() -> None:
     words = savings.together(replace(model, after=same))
     assert "1 exact, together -3.81 MiB of activations (-9.1 %)" in words
     assert savings.combined(replace(model, after=replace(model.after, exact=Totals()))) == ""
+
+
+def test_a_finding_is_headed_by_the_saving_that_counts() -> None:
+    """A thousandth of the parameters says less than 7 % of the activations."""
+    totals = Totals(params=28_000_000, macs=4_000_000_000, activation_bytes=112_000_000)
+    tiny = Saving(params=6_000, params_percent=0.02, activation_bytes=8_000_000)
+    assert savings.main(tiny, totals) == "7.63 MiB of activations (7.1 %)"
+    both = Saving(macs=40_000_000, macs_percent=1.0, activation_bytes=80_000_000)
+    assert savings.main(both, totals) == "40.0 MMACs (1.0 %)"
+    assert savings.main(Saving(kernels=2), totals) == "2 kernels"
+    assert savings.main(Saving(macs=-5), totals) == ""

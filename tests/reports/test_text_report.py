@@ -24,6 +24,10 @@ def screens() -> dict[str, tuple[RunReport, View]]:
         "quiet": (every, View(quiet=True)),
         "verbose": (every, View(verbose=1)),
         "narrow": (sample.run(sample.resnet()), View(width=60)),
+        "limits": (
+            msgspec.structs.replace(sample.run(sample.limited()), base="main"),
+            View(width=80),
+        ),
         "clean": (sample.run(sample.clean()), View()),
         "color": (sample.run(sample.clean(), sample.failed()), View(color=True)),
     }
@@ -70,7 +74,9 @@ def test_the_next_command_can_be_typed() -> None:
     retrain = msgspec.structs.replace(sample.resnet(), findings=(sample.DENSE,))
     assert "next: convlint rule CL301" in render(sample.run(retrain), View())
     odd = msgspec.structs.replace(sample.clean(), target="a b.py:Net('x')")
-    assert """next: convlint cost 'a b.py:Net('"'"'x'"'"')'""" in render(sample.run(odd), View())
+    assert """next: convlint cost "a b.py:Net('x')\"""" in render(sample.run(odd), View())
+    odd = msgspec.structs.replace(sample.clean(), target="$(rm x)'")
+    assert """next: convlint cost '$(rm x)'"'"''""" in render(sample.run(odd), View())
     assert "next:" not in render(sample.run(sample.failed()), View())
     assert "next:" not in render(sample.run(sample.resnet()), View(quiet=True))
 
