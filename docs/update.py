@@ -1,7 +1,7 @@
 """Writes what the documentation quotes of convlint anew, from convlint itself.
 
 ``python docs/update.py`` rewrites the output below every ``$ convlint ...`` in README.md's
-``console`` blocks, and a page in docs/rules/ for every rule. With ``--check`` it writes
+``console`` blocks, a page in docs/rules/ for every rule, and the schema of the configuration. With ``--check`` it writes
 nothing and exits with 1 where something is out of date.
 """
 
@@ -54,7 +54,10 @@ def _render_block(block: str) -> str:
 def main(arguments: list[str]) -> int:
     """Write the pages, or with ``--check`` compare them; return the exit code."""
     readme = ROOT / "README.md"
-    pages = {readme: render_readme(readme.read_text(encoding="utf-8")), **render_rules()}
+    schema = {
+        ROOT / "docs" / "configuration.schema.json": run_convlint("convlint config --schema").stdout
+    }
+    pages = {readme: render_readme(readme.read_text(encoding="utf-8")), **render_rules(), **schema}
     stale = [page for page, text in pages.items() if _read(page) != text]
     for page in stale:
         if "--check" in arguments:

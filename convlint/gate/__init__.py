@@ -19,6 +19,7 @@ from convlint.gate.compare import Comparison, compare
 from convlint.gate.files import read_report
 from convlint.gate.outcome import Outcome, made_of
 from convlint.gate.overrides import override
+from convlint.gate.schema import config_schema
 from convlint.gate.select import (
     Choice,
     active_rules,
@@ -27,7 +28,7 @@ from convlint.gate.select import (
     graph_rules,
     known_rules,
 )
-from convlint.gate.suppress import suppress
+from convlint.gate.suppress import comment_problems, suppress
 from convlint.gate.verdict import excused, judge, settle
 from convlint.gate.worktree import Tree, checked_out, is_revision, top_of
 
@@ -43,7 +44,9 @@ __all__ = [
     "check_limits",
     "checked_out",
     "choose",
+    "comment_problems",
     "compare",
+    "config_schema",
     "declared_codes",
     "entries_of",
     "excused",

@@ -77,6 +77,22 @@ def _marked(finding: Finding, outcome: Outcome, files: _Files) -> Finding:
     return finding
 
 
+def comment_problems(path: Path, rules: Sequence[Rule]) -> tuple[Diagnostic, ...]:
+    """Return what is wrong with the comments of a file; nothing where it is no Python file.
+
+    No model is built, so this does not tell which of them suppress something.
+    """
+    files = _Files(rules)
+    annotated = files.get(str(path)) if path.suffix == ".py" else None
+    found = []
+    for comment in annotated.comments if annotated else ():
+        problem = _problem(comment, files)
+        if problem is not None:
+            where = SourceSpan(path=path.as_posix(), line=comment.line, column=comment.column)
+            found.append(msgspec.structs.replace(problem, location=where))
+    return tuple(found)
+
+
 # --- comments that do nothing ----------------------------------------------------------
 
 
