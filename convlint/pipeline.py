@@ -12,6 +12,7 @@ import convlint
 from convlint import checking, discover, frames, gate, wire
 from convlint.contract import SCHEMA_VERSION, Rule, RuleInfo, RunReport, Tool
 from convlint.sandbox import Limits, Sandbox
+from convlint.sandbox.server import Server
 from convlint.settings import Settings
 from convlint.settings.python import interpreter
 
@@ -23,7 +24,8 @@ class Job:
     ``targets`` empty means the models that the settings declare. ``inputs`` is the one input
     list of ``--input``; ``model`` the expression of ``--model``. Findings that ``baseline`` or
     the ``base`` run has are known; ``accept`` makes all of them so, to write a baseline.
-    ``expecting`` hears how many models there are, once that is known.
+    ``expecting`` hears how many models there are, once that is known. ``server`` is a child that
+    was started before; ``meanwhile`` is called while the child is at work.
     """
 
     targets: tuple[str, ...] = ()
@@ -41,6 +43,8 @@ class Job:
     base: RunReport | None = None
     base_name: str = ""
     expecting: Callable[[int], None] | None = None
+    server: Server | None = None
+    meanwhile: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
     if not targets:
         rules = gate.known_rules()
         return _judged((), rules, gate.active_rules(rules, settings), job, settings)
-    with Sandbox(interpreter(targets[0].root, job.python), job.limits) as box:
+    python = interpreter(targets[0].root, job.python)
+    with Sandbox(python, job.limits, server=job.server) as box:
         rules = gate.known_rules()  # while the child imports torch
         active = gate.active_rules(rules, settings)
         found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
@@ -80,7 +85,7 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
         outcomes: list[gate.Outcome] = []
         interrupted = False
         try:
-            for item, reply in _answers(found, box):
+            for item, reply in _answers(found, box, job.meanwhile):
                 outcomes.append(_check(item, reply, active, settings, listen))
         except KeyboardInterrupt:
             interrupted = True
@@ -97,11 +102,13 @@ def _locate(job: Job, settings: Settings) -> tuple[discover.Target, ...]:
 
 
 def _answers(
-    found: Sequence[discover.Found], box: Sandbox
+    found: Sequence[discover.Found], box: Sandbox, meanwhile: Callable[[], None] | None
 ) -> Iterator[tuple[discover.Found, wire.Reply]]:
     """Yield the Reply to each model in order; those known beforehand are not sent."""
     requests = [item.what for item in found if isinstance(item.what, wire.Request)]
     replies = box.run(requests) if requests else iter(())
+    if meanwhile is not None:
+        meanwhile()
     for item in found:
         if isinstance(item.what, wire.Request):
             yield item, gate.excused(item.what, next(replies))

@@ -13,8 +13,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Every problem is one line on stderr; a traceback only follows with ``-v``.
     """
-    from convlint.cli.commands import convlint
-    from convlint.cli.ending import guarded
+    from convlint.cli import ahead
 
     arguments = list(sys.argv[1:] if argv is None else argv)
-    return guarded(convlint, arguments)
+    server = ahead.start(arguments)
+    try:
+        from convlint.cli.commands import convlint
+        from convlint.cli.ending import guarded
+
+        return guarded(convlint, arguments, server)
+    finally:
+        if server is not None:
+            server.stop()

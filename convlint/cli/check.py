@@ -93,6 +93,7 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     known = baselines.plan(flags, settings)
     job = known.into(_job(flags), strict=flags["strict_baseline"])
     _require_targets(job, bool(settings.models))
+    job = replace(job, server=ctx.find_root().obj, meanwhile=partial(reports.warm_up, shown))
     teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"])
     prefix = reports.prefix_of(settings.root)
     view = replace(teller.view(), link_base=flags["link_base"], prefix=prefix)

@@ -14,11 +14,14 @@ NOT_DONE = 2
 INTERRUPTED = 130
 
 
-def guarded(command: click.Command, arguments: list[str]) -> int:
-    """Run the command; return its exit code whatever happens in it."""
+def guarded(command: click.Command, arguments: list[str], given: object = None) -> int:
+    """Run the command; return its exit code whatever happens in it.
+
+    ``given`` is the object of click's context.
+    """
     verbose = any(re.fullmatch(r"-v+|--verbose", argument) for argument in arguments)
     try:
-        code = command.main(arguments, prog_name="convlint", standalone_mode=False)
+        code = command.main(arguments, prog_name="convlint", standalone_mode=False, obj=given)
         sys.stdout.flush()
     except errors.ConvlintError as error:
         return _tell(error.format(), error.detail if verbose else "", error.exit_code)

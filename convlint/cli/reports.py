@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convlint import errors, plugins
-from convlint.contract import ReportFormat, RunReport, View
+from convlint import __version__, errors, plugins
+from convlint.contract import SCHEMA_VERSION, ReportFormat, RunReport, Tool, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ def plan(name: str, reports: Sequence[str]) -> Plan:
     if twice is not None:
         raise errors.UsageError("two reports are to be written there", where=twice.name)
     return Plan(_format(name, formats, "--format"), files)
+
+
+def warm_up(chosen: Plan) -> None:
+    """Have the formats load what they render with, while others are at work."""
+    nothing = RunReport(SCHEMA_VERSION, Tool("convlint", __version__), ())
+    wanted = (chosen.format, *(report for report, _ in chosen.files))
+    for report in {report.name: report for report in wanted}.values():
+        with contextlib.suppress(Exception):
+            report.render(nothing, View())
 
 
 def write(chosen: Plan, run: RunReport, link_base: str = "", prefix: str = "") -> Iterator[Path]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +16,8 @@ import msgspec
 
 from convlint import wire
 from convlint.sandbox import endings
+from convlint.sandbox.server import Server, start
 
-_CODE = "import sys; sys.path += {paths!r}; from convlint.tracing import serve; serve.main()"
 _OUTPUT_CAP = 64 * 1024
 
 
@@ -43,31 +40,28 @@ class Sandbox:
 
     The child starts to import torch when the context is entered, so that the parent can do its
     own imports meanwhile. ``python`` is the child's interpreter (default: the running one).
+    ``server`` is a child that was started before; one that does not fit is ended.
     """
 
     def __init__(
-        self, python: str | None = None, limits: Limits | None = None, *, spawn: bool = False
+        self,
+        python: str | None = None,
+        limits: Limits | None = None,
+        *,
+        spawn: bool = False,
+        server: Server | None = None,
     ) -> None:
         self._python = python or sys.executable
         self._limits = limits or Limits()
         self._spawn = spawn
-        self._process: subprocess.Popen[str] | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._server = server
 
     def __enter__(self) -> Sandbox:
-        self._folder = tempfile.TemporaryDirectory(prefix="convlint-", ignore_cleanup_errors=True)
-        log = Path(self._folder.name, "server.log").open("w")
-        with log:
-            self._process = subprocess.Popen(
-                [self._python, "-P", "-c", _CODE.format(paths=[_own_packages(self._folder.name)])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=_environment(),
-                text=True,
-                encoding="utf-8",
-                start_new_session=hasattr(os, "setsid"),
-            )
+        given = self._server
+        if given is not None and not given.serves(self._python):
+            given.stop()
+            given = None
+        self._server = given or start(self._python)
         return self
 
     def __exit__(
@@ -76,33 +70,24 @@ class Sandbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        process = self._process
-        if process is not None:
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
-            if process.poll() is None:
-                process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=1)
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._server is not None:
+            self._server.stop()
 
     def run(self, requests: Sequence[wire.Request]) -> Iterator[wire.Reply]:
-        """Yield the reply to every request, in the order of the requests.
+        """Send the requests; return an iterator of the replies, in the order of the requests.
 
         A request that kills its process, runs out of time or memory gets a failed reply; the
         others are not touched by it.
         """
-        assert self._process is not None and self._process.stdout is not None
-        self._send(requests)
+        assert self._server is not None
+        self._send(self._server, requests)
+        return self._replies(self._server, requests)
+
+    def _replies(self, server: Server, requests: Sequence[wire.Request]) -> Iterator[wire.Reply]:
+        assert server.process.stdout is not None
         answers: dict[int, wire.Reply] = {}
         given = 0
-        for line in self._process.stdout:
+        for line in server.process.stdout:
             event = json.loads(line)
             if event["event"] == "done":
                 index = event["index"]
@@ -115,15 +100,15 @@ class Sandbox:
                 yield answers.pop(given)
                 given += 1
         for index in range(given, len(requests)):
-            yield answers.get(index) or endings.server_died(requests[index], self._log())
+            yield answers.get(index) or endings.server_died(requests[index], server.log())
 
-    def _send(self, requests: Sequence[wire.Request]) -> None:
-        assert self._process is not None and self._process.stdin is not None
+    def _send(self, server: Server, requests: Sequence[wire.Request]) -> None:
+        assert server.process.stdin is not None
         lines = [json.dumps({"jobs": self._limits.at_once, "spawn": self._spawn})]
         lines += [json.dumps(self._job(i, request)) for i, request in enumerate(requests)]
         with contextlib.suppress(OSError):
-            self._process.stdin.write("\n".join(lines) + "\n")
-            self._process.stdin.close()
+            server.process.stdin.write("\n".join(lines) + "\n")
+            server.process.stdin.close()
 
     def _job(self, index: int, request: wire.Request) -> dict[str, Any]:
         self._file(index, "request").write_bytes(wire.encode(request))
@@ -138,14 +123,8 @@ class Sandbox:
         }
 
     def _file(self, index: int, what: str) -> Path:
-        assert self._folder is not None
-        return Path(self._folder.name, f"{index}.{what}")
-
-    def _log(self) -> str:
-        assert self._folder is not None
-        with contextlib.suppress(OSError):
-            return Path(self._folder.name, "server.log").read_text(errors="replace")[-2000:]
-        return ""
+        assert self._server is not None
+        return self._server.file(f"{index}.{what}")
 
     def _collect(self, index: int, request: wire.Request, event: dict[str, Any]) -> wire.Reply:
         output = _read_text(self._file(index, "output"))
@@ -163,37 +142,3 @@ def _read_text(path: Path) -> str:
             return file.read(_OUTPUT_CAP)
     except OSError:
         return ""
-
-
-def _own_packages(folder: str) -> str:
-    """Return a folder that holds convlint and msgspec alone, last on the child's path.
-
-    So an interpreter that has neither can serve, and takes nothing else of ours (not torch).
-    """
-    import convlint
-
-    place = Path(folder, "packages")
-    place.mkdir()
-    for package in (convlint, msgspec):
-        source = Path(str(package.__file__)).parent
-        try:
-            (place / source.name).symlink_to(source, target_is_directory=True)
-        except OSError:
-            shutil.copytree(source, place / source.name)
-    return str(place)
-
-
-def _environment() -> dict[str, str]:
-    """Return the child's environment: eager Python all through, and no hub.
-
-    ``PYTORCH_JIT=0`` makes ``torch.jit.script`` return its argument, so that scripted modules
-    can be looked through.
-    """
-    return {
-        **os.environ,
-        "PYTORCH_JIT": "0",
-        "TORCHDYNAMO_DISABLE": "1",
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-    }

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from convlint.sandbox.box import Limits
+from convlint.sandbox.server import lend
 from convlint.wire import Failure
 from convlint.work import Work, WorkReply, decode_reply, encode
 
@@ -42,7 +41,7 @@ def perform(work: Work, child: Child, limits: Limits) -> WorkReply:
     with tempfile.TemporaryDirectory(prefix="convlint-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
         (place / "work").write_bytes(encode(work))
-        code = _CODE.format(paths=[_lend(place, child.packages)], job=folder)
+        code = _CODE.format(paths=[lend(place, (*_PACKAGES, *child.packages))], job=folder)
         with (place / "output").open("wb") as output:
             process = subprocess.Popen(
                 [child.python or sys.executable, "-P", "-c", code],
@@ -86,24 +85,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     else:
         process.kill()
     process.wait()
-
-
-def _lend(place: Path, packages: Sequence[str]) -> str:
-    """Return a folder, last on the child's path, that holds what it needs of ours and no more."""
-    import importlib.util
-
-    folder = place / "packages"
-    folder.mkdir()
-    for name in (*_PACKAGES, *packages):
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            continue
-        source = Path(spec.origin).parent
-        try:
-            (folder / name).symlink_to(source, target_is_directory=True)
-        except OSError:
-            shutil.copytree(source, folder / name)
-    return str(folder)
 
 
 def _environment(threads: int, limits: Limits) -> dict[str, str]:
