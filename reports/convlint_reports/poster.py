@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from convlint.contract import ModelReport, RunReport
 from convlint_reports import savings
 from convlint_reports.numbers import typographic
-from convlint_reports.page import HEADINGS
 from convlint_reports.picture import Picture, picture
+from convlint_reports.sections import HEADINGS
 from convlint_reports.words import cleaned, cut
 
 HEAD, DRAWING, GAP = 92, 566, 44

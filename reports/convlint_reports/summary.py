@@ -8,7 +8,8 @@ from convlint_reports import _markup
 from convlint_reports.budgets import BudgetRow
 from convlint_reports.cards import Card
 from convlint_reports.checks import Fold
-from convlint_reports.page import ModelPage, OverviewRow, Page, PartRow, Word
+from convlint_reports.modelpage import ModelPage, PartRow, Word
+from convlint_reports.page import OverviewRow, Page
 from convlint_reports.tables import LayerRow, TotalRow
 from convlint_reports.waterfall import Waterfall
 from convlint_reports.words import cut, plural
