@@ -10,9 +10,7 @@ from torch import nn
 
 import convlint
 from convlint.tracing import stubs
-from tests.graphs import Builder
 from tests.rules.proving import applied, fires, refused
-from tests.rules.runs import report
 
 CODE, GPU = "CL416", "gpu-fp16"
 
@@ -43,14 +41,13 @@ def test_saves_the_reads_of_all_convs_but_one():
     assert (saved.macs, saved.params, saved.activation_bytes, saved.kernels) == (0, 0, 0, 2)
 
 
-def test_promises_nothing_elsewhere():
-    """On a CPU it is a remark."""
-    b = Builder(1, 4, 16, 16)
-    ys = [b.conv(b.x, 8, 1), b.conv(b.x, 4, 1)]
-    graph = b.graph(*ys)
-    (finding,) = report(graph, CODE).findings
-    assert (finding.saving.bytes_read, finding.saving.kernels) == (0, 0)
-    assert report(graph, CODE).after.exact.bytes_read == report(graph, CODE).totals.bytes_read
+@pytest.mark.parametrize(
+    ("profile", "count"), [("generic", 0), ("cpu", 0), ("mcu", 0), ("gpu-fp16", 1), ("gpu-int8", 1)]
+)
+def test_speaks_of_gpus_only(profile, count):
+    """Elsewhere a kernel more is no matter."""
+    model, x = Parallel(conv(8, 1), conv(16, 1)), torch.randn(1, 4, 16, 16)
+    assert fires(model, CODE, x, profile=profile) == count
 
 
 @settings(max_examples=25, deadline=None)
@@ -109,7 +106,7 @@ def test_a_weight_that_another_map_needs_alone():
     """Joined, it would have to be kept twice."""
     x = torch.randn(1, 4, 12, 12)
     assert fires(Heads(odd=True), CODE, x, profile=GPU) == 0
-    assert refused(Heads(odd=True), CODE, x)[0] == "a is also called on another map"
+    assert refused(Heads(odd=True), CODE, x, profile=GPU)[0] == "a is also called on another map"
 
 
 @pytest.mark.parametrize("norms", [False, True])
@@ -121,7 +118,7 @@ def test_branches_that_are_summed_are_another_matter(norms):
     model = Parallel(*layers, after=lambda a, b: 1 + a + b)
     x = torch.randn(1, 4, 6, 6)
     assert fires(model, CODE, x, profile=GPU) == 0
-    assert refused(model, CODE, x) == [
+    assert refused(model, CODE, x, profile=GPU) == [
         "their results are summed: one conv of the same width holds them"
     ]
 

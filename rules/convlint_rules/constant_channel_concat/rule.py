@@ -42,7 +42,8 @@ Nobody of those looked at (ONNX Runtime, OpenVINO, TVM, XLA, Inductor, coremltoo
 
 Options
 -------
-min-macs-per-byte = 4.0: products saved for each byte that is moved more.
+min-macs-per-byte = 0.0: products to be saved for each byte that is moved more; 0 takes what the
+target computes in the time it moves a byte, 4 where that is not known.
 
 References
 ----------
@@ -68,12 +69,14 @@ from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, Param, Ref, TensorSpec
 
 SUFFIX = "rest"
+MACS_PER_BYTE = 4.0
+"""What a target computes in the time it moves a byte, where its profile does not tell."""
 
 
 class ConstantChannelConcatOptions(contract.Options, frozen=True):
     """Options of CL419."""
 
-    min_macs_per_byte: float = 4.0
+    min_macs_per_byte: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,8 @@ def guard(
         return Refusal(f"{where} uses the same weight", (shared[0].id,))
     saved = context.saves(_edit(graph, site))
     more = -saved.bytes_moved
-    if saved.macs <= 0 or (more > 0 and saved.macs < options.min_macs_per_byte * more):
+    least = options.min_macs_per_byte or context.target.number("ridge", MACS_PER_BYTE)
+    if saved.macs <= 0 or (more > 0 and saved.macs < least * more):
         reason = f"it saves {max(saved.macs, 0):,} MACs and moves {more:,} bytes more"
         return Refusal(reason, site.nodes)
     return None

@@ -1,4 +1,5 @@
 """Several convolutions of one geometry on one map."""
+# profile: gpu-fp16
 
 import torch
 from torch import nn

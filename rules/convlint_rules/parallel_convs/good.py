@@ -1,4 +1,5 @@
 """Convolutions on one map that are no two halves of one."""
+# profile: gpu-fp16
 
 import torch
 from torch import nn

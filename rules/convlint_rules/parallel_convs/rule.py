@@ -2,7 +2,7 @@
 
 What it does
 ------------
-Finds two or more dense convolutions on one tensor with equal kernel, stride, padding and
+Under GPU profiles, finds two or more dense convolutions on one tensor with equal kernel, stride, padding and
 dilation: the 1x1 branches of Inception, the fuse layers of HRNet, the first layers of detection
 towers.
 
@@ -27,8 +27,7 @@ Use instead
 
 Savings
 -------
-No MACs. Of n convolutions n - 1 reads of the map and n - 1 kernels. Claimed for the gpu profiles
-only; elsewhere it is a remark.
+No MACs. Of n convolutions n - 1 reads of the map and n - 1 kernels.
 
 When not to apply
 -----------------
@@ -78,7 +77,9 @@ class Parallel:
 
 
 def find(context: Context, _options: contract.Options) -> Iterator[Parallel]:
-    """Yield the groups of two convolutions or more."""
+    """Yield the groups of two convolutions or more, where the target is a GPU."""
+    if not context.target.holds("gpu"):
+        return
     for members in _groups(context.graph):
         yield Parallel(members[0].id, tuple(node.id for node in members))
 
@@ -132,9 +133,8 @@ def _storages(members: list[Node] | tuple[Node, ...]) -> tuple[str, ...]:
 
 
 def rewrite(context: Context, site: Parallel, _options: contract.Options) -> tuple[Rewrite, ...]:
-    """Return one convolution and a split; claimed for GPUs only."""
-    edit = _edit(context.graph, site)
-    return (Rewrite("one conv and a split", edit, claimed=context.profile.startswith("gpu")),)
+    """Return one convolution and a split."""
+    return (Rewrite("one conv and a split", _edit(context.graph, site)),)
 
 
 def _edit(graph: ModelGraph, site: Parallel) -> GraphEdit:
