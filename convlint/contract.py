@@ -353,12 +353,13 @@ class Layer(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """A place a rule matched and left alone, with the reason."""
+    """A place a rule matched and left alone, with the reason; ``at`` are the modules at fault."""
 
     code: str
     name: str
     module: str
     reason: str
+    at: tuple[str, ...] = ()
 
 
 class Step(Struct, frozen=True):

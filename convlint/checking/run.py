@@ -56,8 +56,9 @@ class _Claims:
 
     nodes: dict[str, set[str]] = field(default_factory=dict)
 
-    def taken(self, codes: tuple[str, ...], anchor: str) -> bool:
-        return any(anchor in self.nodes.get(code, ()) for code in codes)
+    def winner(self, codes: tuple[str, ...], anchor: str) -> str:
+        """Return the rule that tells of a node already, empty where none does."""
+        return next((code for code in codes if anchor in self.nodes.get(code, ())), "")
 
 
 def run_rules(context: Context, active: tuple[ActiveRule, ...]) -> tuple[RuleRun, ...]:
@@ -115,18 +116,34 @@ def _run(context: Context, one: ActiveRule, claims: _Claims) -> RuleRun:
     places = 0
     for site in rule.find(context, options):
         places += 1
-        if claims.taken(rule.meta.yields_to, site.anchor):
+        winner = claims.winner(rule.meta.yields_to, site.anchor)
+        if winner:
+            refusals.append(_refused(context, rule, site, f"{winner} tells of it"))
             continue
         refusal = rule.guard(context, site, options)
         if refusal is None:
             proposals.append(Proposal(site, rule.rewrite(context, site, options)))
         else:
-            module = context.graph[site.anchor].module
-            refusals.append(Refused(rule.meta.code, rule.meta.name, module, refusal.reason))
+            refusals.append(_refused(context, rule, site, refusal.reason, refusal.nodes))
     _prove(context, proposals)
-    if rule.meta.gated and not _worth_it(context, rule, proposals):
+    if rule.meta.gated and proposals and not _worth_it(context, rule, proposals):
+        share = _share(rule)
+        why = f"all such places together save under {share:.1%} of the model in every quantity"
+        refusals += [_refused(context, rule, proposal.site, why) for proposal in proposals]
         proposals = []
     return RuleRun(one, tuple(proposals), tuple(refusals), places=places)
+
+
+def _refused(
+    context: Context, rule: Rule, site: Any, reason: str, nodes: tuple[str, ...] = ()
+) -> Refused:
+    module = context.graph[site.anchor].module
+    at = dict.fromkeys(context.graph[key].module for key in nodes if key in context.graph)
+    return Refused(rule.meta.code, rule.meta.name, module, reason, tuple(at))
+
+
+def _share(rule: Rule) -> float:
+    return EXACT_GATE if rule.meta.exact else APPROXIMATE_GATE
 
 
 def _prove(context: Context, proposals: list[Proposal]) -> None:
@@ -138,6 +155,5 @@ def _prove(context: Context, proposals: list[Proposal]) -> None:
 
 def _worth_it(context: Context, rule: Rule, proposals: list[Proposal]) -> bool:
     first = [proposal.rewrites[0].edit for proposal in proposals if proposal.rewrites]
-    share = EXACT_GATE if rule.meta.exact else APPROXIMATE_GATE
     joint = saving_of(edits.merge(first)[0], context.savings, context.cost)
-    return passes_gate(joint, context.cost, share)
+    return passes_gate(joint, context.cost, _share(rule))

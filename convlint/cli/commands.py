@@ -12,7 +12,9 @@ from convlint.cli.config import config
 from convlint.cli.cost import cost
 from convlint.cli.fix import fix
 from convlint.cli.measure import measure
+from convlint.cli.new_rule import new_rule, test_rule
 from convlint.cli.rule import rule
+from convlint.cli.why import why, why_not
 
 _OF_THE_GROUP = frozenset({"--help", "-h", "--version"})
 
@@ -50,3 +52,7 @@ convlint.add_command(apply)
 convlint.add_command(fix)
 convlint.add_command(measure)
 convlint.add_command(compare)
+convlint.add_command(why)
+convlint.add_command(why_not)
+convlint.add_command(new_rule)
+convlint.add_command(test_rule)
