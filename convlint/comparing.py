@@ -54,7 +54,9 @@ def check_revision(ref: str, job: Job, settings: Settings) -> RunReport:
         if job.targets and not targets:
             there = replace(there, models=())
         with _standing_in(tree):
-            return pipeline.check(past, there).report
+            run = pipeline.check(past, there)
+    _require_read(ref, run, lost_only=True)
+    return run.report
 
 
 def compare_revisions(
@@ -78,9 +80,25 @@ def compare_targets(
     base: str, head: str, job: Job, settings: Settings, listen: Listener | None = None
 ) -> tuple[RunReport, RunReport]:
     """Return what two targets of today are."""
-    then = pipeline.check(replace(job, targets=(base,)), settings, listen).report
-    later = replace(job, targets=(head,), base=then, base_name=base)
-    return then, pipeline.check(later, settings, listen).report
+    run = pipeline.check(replace(job, targets=(base,)), settings, listen)
+    _require_read(base, run, lost_only=False)
+    later = replace(job, targets=(head,), base=run.report, base_name=base)
+    return run.report, pipeline.check(later, settings, listen).report
+
+
+def _require_read(name: str, run: Run, *, lost_only: bool) -> None:
+    """Raise ModelError where the base could not be read, and nothing can be compared with it.
+
+    With ``lost_only`` a model that was broken then is let pass: its findings count as new.
+    """
+    for outcome in run.outcomes:
+        failure = outcome.failure
+        if failure is None or outcome.checked or (lost_only and not gate.is_lost(failure)):
+            continue
+        what = f"the base could not be read: {' '.join(failure.message.split())}"
+        raise errors.ModelError(
+            what, where=f"{name}: {outcome.report.target}", fix=failure.fix, detail=failure.trace
+        )
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from convlint.gate.select import (
     known_rules,
 )
 from convlint.gate.suppress import comment_problems, suppress
-from convlint.gate.verdict import excused, judge, settle
+from convlint.gate.verdict import excused, is_lost, judge, settle
 from convlint.gate.worktree import Tree, checked_out, is_revision, top_of
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "find_rule",
     "graph_rules",
     "is_budget",
+    "is_lost",
     "is_revision",
     "judge",
     "kept",

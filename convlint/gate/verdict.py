@@ -134,6 +134,11 @@ def _with_severity(
     return replace(outcome, report=report, note=note or outcome.note)
 
 
+def is_lost(failure: Failure) -> bool:
+    """Say whether it was no fault of the model's code that it could not be read."""
+    return failure.kind in _LOST
+
+
 def _is_no_module(outcome: Outcome) -> bool:
     return outcome.failure is None or outcome.failure.kind == "not-a-module"
 
