@@ -9,6 +9,7 @@ from convlint.contract import Finding, RuleInfo, Saving, Totals
 from convlint.ir.nodes import SourceSpan
 from convlint_reports import numbers, quantities, related, savings
 from convlint_reports.frame import frame
+from convlint_reports.nextstep import LONGEST, typed
 from convlint_reports.numbers import typographic
 from convlint_reports.words import cut, plural
 
@@ -87,6 +88,7 @@ class Card:
 class Scene:
     """What a card needs to know of the model and of the rules."""
 
+    target: str
     totals: Totals
     rules: Mapping[str, RuleInfo]
 
@@ -165,6 +167,9 @@ def _facts(finding: Finding, scene: Scene) -> Iterator[Fact]:
     silenced = _silenced(finding)
     yield Fact("Silenced", silenced) if silenced else Fact("Suppress", _suppress(finding), "copy")
     yield Fact("More", f"convlint rule {cut(finding.code, 40)}", "copy")
+    module = next(iter(finding.modules), "")
+    if module and len(module) <= LONGEST:
+        yield Fact("Why", f"convlint why {typed(module)} {typed(scene.target)}", "copy")
 
 
 def _evidence(finding: Finding, rule: RuleInfo | None) -> str:

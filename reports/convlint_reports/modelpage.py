@@ -100,7 +100,7 @@ def modelpage(
 ) -> ModelPage:
     """Return the page of a model of ``run``; ``anchor`` begins the anchors of its parts."""
     live = savings.live(model.findings)
-    scene = Scene(model.totals, rules)
+    scene = Scene(model.target, model.totals, rules)
     silent = enumerate(savings.silent(model.findings), 1)
     told = [word for word in model.diagnostics if not checks.crashed_rule(word, rules)]
     drawn = picture(model) if pictures else None

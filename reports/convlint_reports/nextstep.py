@@ -1,10 +1,10 @@
-"""The command to type next, for the end of the text report."""
+"""Commands to type: the next one, for the end of the text report, and targets in a shell."""
 
 from __future__ import annotations
 
 import shlex
 
-from convlint.contract import Finding, ModelReport, RunReport
+from convlint.contract import Finding, RunReport
 from convlint_reports import savings
 from convlint_reports.savings import Section
 from convlint_reports.words import cut
@@ -23,12 +23,15 @@ def next_command(run: RunReport) -> tuple[str, str]:
     live = [(m, f) for m in run.models for f in savings.live(m.findings)]
     exact = [(m, f) for m, f in live if savings.section(f) is Section.EXACT]
     if exact:
-        return f"convlint apply {_typed(exact[0][0])}", "makes the exact rewrites, outputs proven"
+        return (
+            f"convlint apply {typed(exact[0][0].target)}",
+            "makes the exact rewrites, outputs proven",
+        )
     if live:
         return _about(savings.ordered(f for _, f in live)[0])
     read = [m for m in run.models if m.layers]
     if read:
-        return f"convlint cost {_typed(read[0])}", "the cost of every layer"
+        return f"convlint cost {typed(read[0].target)}", "the cost of every layer"
     return "", ""
 
 
@@ -36,10 +39,10 @@ def _about(finding: Finding) -> tuple[str, str]:
     return f"convlint rule {cut(finding.code, 40)}", "why, what it saves, when not to"
 
 
-def _typed(model: ModelReport) -> str:
-    """Return the target as a shell reads it; one too long to type is left to the reader."""
-    if len(model.target) > LONGEST:
+def typed(text: str) -> str:
+    """Return a target as a shell reads it; one too long to type is left to the reader."""
+    if len(text) > LONGEST:
         return "TARGET"
-    if "'" in model.target and not _SPECIAL & set(model.target):
-        return f'"{model.target}"'
-    return shlex.quote(model.target)
+    if "'" in text and not _SPECIAL & set(text):
+        return f'"{text}"'
+    return shlex.quote(text)

@@ -123,6 +123,7 @@ def test_everything_is_said() -> None:
         "groups=width",
         "typical cost 1 point of top-1",
         "# convlint: ignore[CL301] reason",
+        "convlint why layer1.0.conv2 nets/resnet.py:ResNet50",
         "1×3×224×224 float32, inferred: an assumption",
         "the stem: 3 input channels, limit 4",
         "weights are shared with the old head",
