@@ -67,6 +67,7 @@ def main() -> None:
     jobs = [Job(**json.loads(line)) for line in control]
     spawn = header.get("spawn", False) or not hasattr(os, "fork")
     serve_all(jobs, answers, limit=header.get("jobs", 1), spawn=spawn)
+    os._exit(0)  # without taking torch down piece by piece
 
 
 def _take_over_streams() -> tuple[TextIO, TextIO]:
