@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -336,14 +335,15 @@ def test_same_input_gives_the_same_bytes():
     assert msgspec.json.encode(one) == msgspec.json.encode(two)
 
 
-@pytest.mark.parametrize(("lines", "layers"), [(True, 20_000), (False, 5_000)])
-def test_twenty_thousand_layers_are_checked_in_seconds(lines, layers):
-    """Nothing is quadratic: neither one finding of 20,000 places nor 5,000 findings."""
+@pytest.mark.parametrize(("lines", "layers"), [(True, 5_000), (False, 1_000)])
+def test_thousands_of_layers_are_checked(lines, layers):
+    """One finding of 5,000 places and 1,000 findings; benchmarks/scale.py has the times."""
     graph = chain(layers, lines=lines).graph()
-    start = time.perf_counter()
     report = check(graph, make_rule(), *load_rules())
-    assert time.perf_counter() - start < 30
     assert len(report.layers) == layers
+    places = [finding.sites for finding in report.findings if finding.code == make_rule().meta.code]
+    assert sum(places) == layers
+    assert len(places) == (1 if lines else layers)
 
 
 @pytest.mark.parametrize(

@@ -127,13 +127,10 @@ def _after(
     context: Context, runs: tuple[RuleRun, ...], active: tuple[ActiveRule, ...]
 ) -> tuple[After, list[Step]]:
     """Return the totals after all exact rewrites and after all, and the steps of the exact ones."""
-    steps: list[Step] = []
-    if any(run.proposals for run in runs if run.active.rule.meta.exact):
-        steps += rewrite_exactly(context, active)
+    found = frozenset(run.active.rule.meta.code for run in runs if run.proposals)
+    steps = list(rewrite_exactly(context, active, found=found))
     exact = steps[-1].context if steps else context
-    rest: list[Step] = []
-    if any(run.proposals for run in runs if not run.active.rule.meta.exact):
-        rest += rewrite_once(exact, active)
+    rest = list(rewrite_once(exact, active, found))
     everything = rest[-1].context if rest else exact
     return After(exact=totals(exact.cost), all=totals(everything.cost)), steps
 

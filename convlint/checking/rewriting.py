@@ -43,28 +43,39 @@ def rewrite_exactly(
     context: Context,
     active: tuple[ActiveRule, ...],
     refused: frozenset[tuple[str, str]] = frozenset(),
+    found: frozenset[str] | None = None,
 ) -> Iterator[Step]:
     """Yield the steps of all exact rules until a round changes nothing.
 
     Rules that hold only at the traced size are left out where that size was guessed, and so are
-    the places in ``refused``: a rule's code and the anchor of a site.
+    the places in ``refused``: a rule's code and the anchor of a site. ``found`` are the codes of
+    rules that find something on the graph as it is, where that is known already.
     """
     exact = [one for one in in_order(active) if one.rule.meta.exact]
     usable = [one for one in exact if not (one.rule.meta.at_size and context.inferred)]
     for _ in range(ROUNDS):
         changed = False
         for one in usable:
+            if found is not None and one.rule.meta.code not in found:
+                continue
             step = _step(context, one, refused)
             if step is not None:
-                changed, context = True, step.context
+                changed, context, found = True, step.context, None
                 yield step
         if not changed:
             return
 
 
-def rewrite_once(context: Context, active: tuple[ActiveRule, ...]) -> Iterator[Step]:
-    """Yield one step for each rule that is not exact, each on the graph the last one left."""
+def rewrite_once(
+    context: Context, active: tuple[ActiveRule, ...], found: frozenset[str] | None = None
+) -> Iterator[Step]:
+    """Yield one step for each rule that is not exact, each on the graph the last one left.
+
+    ``found`` leaves out the rules that have no finding on the given model.
+    """
     for one in in_order(active):
+        if found is not None and one.rule.meta.code not in found:
+            continue
         step = None if one.rule.meta.exact else _step(context, one, frozenset())
         if step is not None:
             context = step.context
@@ -75,10 +86,10 @@ def _step(context: Context, one: ActiveRule, refused: frozenset[tuple[str, str]]
     """Return what the rule changes, None where it changes nothing or raises."""
     try:
         run = run_rule(context, one)
-        made = _compatible(context.graph, _wanted(run, refused))
-        if not made:
+        wanted = _wanted(run, refused)
+        if not wanted:
             return None
-        graph = edits.apply(context.graph, edits.merge([each.edit for each in made])[0])
+        made, graph = _compatible(context.graph, wanted)
     except Exception:
         return None
     after = Context(graph, count(graph), context.target, context.inferred)
@@ -94,12 +105,14 @@ def _wanted(run: RuleRun, refused: frozenset[tuple[str, str]]) -> tuple[Made, ..
     )
 
 
-def _compatible(graph: ModelGraph, wanted: tuple[Made, ...]) -> tuple[Made, ...]:
-    """Return those that can be made at once; what is left out comes up in the next round."""
+def _compatible(graph: ModelGraph, wanted: tuple[Made, ...]) -> tuple[tuple[Made, ...], ModelGraph]:
+    """Return those that can be made at once, and the graph with them.
+
+    What is left out comes up in the next round.
+    """
     skipped = set(edits.merge([each.edit for each in wanted])[1])
     together = tuple(each for place, each in enumerate(wanted) if place not in skipped)
     try:
-        edits.apply(graph, edits.merge([each.edit for each in together])[0])
+        return together, edits.apply(graph, edits.merge([each.edit for each in together])[0])
     except GraphError:
-        return together[:1]
-    return together
+        return together[:1], edits.apply(graph, together[0].edit)
