@@ -11,6 +11,7 @@ from convlint.cli.compare import compare
 from convlint.cli.config import config
 from convlint.cli.cost import cost
 from convlint.cli.fix import fix
+from convlint.cli.init import init
 from convlint.cli.measure import measure
 from convlint.cli.new_rule import new_rule, test_rule
 from convlint.cli.rule import rule
@@ -56,3 +57,4 @@ convlint.add_command(why)
 convlint.add_command(why_not)
 convlint.add_command(new_rule)
 convlint.add_command(test_rule)
+convlint.add_command(init)

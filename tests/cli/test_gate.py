@@ -301,3 +301,39 @@ def test_compare_refuses_what_it_cannot_compare(
     result = run("compare", *words)
     assert result.code == 2
     assert said in result.err
+
+
+def test_init_turns_the_gate_on_and_tighten_lowers_it(run: Run, repository: Path) -> None:
+    """From today's state nothing counts, what is worse does, and what is better stays so."""
+    (repository / "pyproject.toml").write_text('[project]\nname = "x"  # ours\n')
+    assert run("net.py").code == 1
+    made = run("init")
+    assert (made.code, "1 model declared" in made.out) == (0, True)
+    text = (repository / "pyproject.toml").read_text()
+    assert text.startswith('[project]\nname = "x"  # ours\n\n[tool.convlint]\n')
+    assert run().code == run(".").code == 0
+    assert run("init").code == 2
+    assert (repository / "pyproject.toml").read_text() == text
+
+    edit(repository / "net.py", "32, 64, 7", "32, 65, 7")
+    assert "CL701 max-macs [error]" in run().out
+    edit(repository / "net.py", "32, 65, 7", "32, 48, 7")
+    assert run().code == 0
+    assert "max-macs" in run("init", "--tighten").out
+    lower = (repository / "pyproject.toml").read_text()
+    assert lower != text
+    assert run("init", "--tighten").out == "no limit can be lowered\n"
+    edit(repository / "net.py", "32, 48, 7", "32, 64, 7")
+    assert run().code == 1
+    assert run("init", "--tighten").code == 1
+    assert (repository / "pyproject.toml").read_text() == lower
+
+
+def test_init_without_a_model_writes_nothing(run: Run, repository: Path) -> None:
+    """A project without models is told so and left as it is."""
+    (repository / "net.py").unlink()
+    (repository / "pyproject.toml").unlink()
+    (repository / "a.py").write_text("x = 1\n")
+    assert run("init").code == 2
+    assert not (repository / "pyproject.toml").exists()
+    assert not (repository / "convlint-baseline.json").exists()
