@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from convlint.analysis.folding import fold
 from convlint.checking.findings import findings_of
 from convlint.checking.layers import layers
-from convlint.checking.rewriting import Step, rewrite_exactly, rewrite_once
+from convlint.checking.rewriting import Step as RewriteStep
+from convlint.checking.rewriting import rewrite_exactly, rewrite_once
 from convlint.checking.run import ActiveRule, RuleRun, crash, run_rules
 from convlint.checking.savings import totals
-from convlint.contract import After, Check, Context, Finding, ModelReport
+from convlint.contract import After, Check, Context, Finding, ModelReport, Step
 from convlint.cost import count
 from convlint.errors import GraphError
 from convlint.ir import nodes as ir
@@ -41,6 +43,7 @@ def check_model(
 def _check(reply: Reply, context: Context, active: tuple[ActiveRule, ...]) -> ModelReport:
     runs = run_rules(context, active)
     findings, crashes = _word(reply, context, runs)
+    after, made = _after(context, runs, active)
     unknown = _unknown_ops(context.graph)
     partial = reply.status == "complete" and bool(unknown)
     return ModelReport(
@@ -48,7 +51,7 @@ def _check(reply: Reply, context: Context, active: tuple[ActiveRule, ...]) -> Mo
         status="partial" if partial else reply.status,
         inputs=reply.inputs,
         totals=totals(context.cost),
-        after=_after(context, runs, active)[0],
+        after=after,
         layers=layers(context.graph, context.cost),
         findings=findings,
         diagnostics=(
@@ -61,7 +64,16 @@ def _check(reply: Reply, context: Context, active: tuple[ActiveRule, ...]) -> Mo
         refusals=tuple(refusal for run in runs for refusal in run.refusals),
         expression=reply.expression,
         checks=_checks(runs, crashes),
+        steps=tuple(_told(step) for step in made),
     )
+
+
+def _told(step: RewriteStep) -> Step:
+    meta = step.rule.rule.meta
+    nodes = [step.before[key] for each in step.made for key in each.site.nodes]
+    modules = tuple(dict.fromkeys(node.module for node in nodes if node.params or len(nodes) == 1))
+    modules = modules or tuple(dict.fromkeys(node.module for node in nodes))
+    return Step(meta.code, meta.name, modules, totals(step.context.cost), fold(modules))
 
 
 def _checks(runs: tuple[RuleRun, ...], crashes: tuple[Diagnostic, ...]) -> tuple[Check, ...]:
@@ -125,7 +137,7 @@ def _dearest_first(finding: Finding) -> tuple[int, int, str, str, int]:
 
 def _after(
     context: Context, runs: tuple[RuleRun, ...], active: tuple[ActiveRule, ...]
-) -> tuple[After, list[Step]]:
+) -> tuple[After, list[RewriteStep]]:
     """Return the totals after all exact rewrites and after all, and the steps of the exact ones."""
     found = frozenset(run.active.rule.meta.code for run in runs if run.proposals)
     steps = list(rewrite_exactly(context, active, found=found))
