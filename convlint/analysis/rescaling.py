@@ -145,6 +145,14 @@ def _weight_shape(op: ir.Conv | ir.Linear) -> ir.Ints:
     return (op.out_channels, op.in_channels // op.groups, *op.kernel)
 
 
+def bias_name(node: Node) -> str:
+    """Return the name of a layer's bias, or the name that it would have."""
+    weight = mixers.weight_of(node)
+    stem = weight.name if weight else "weight"
+    made = f"{stem.removesuffix('weight')}bias" if stem.endswith("weight") else f"{stem}_bias"
+    return next((param.name for param in node.params if param.role == "bias"), made)
+
+
 def words(node: Node) -> str:
     """Return "3x3 conv 16->32", "linear 512->10" or "batch norm of 64 channels"."""
     if isinstance(node.op, ir.Norm):
