@@ -7,9 +7,9 @@ from torch import nn
 class BottleneckCSP(nn.Module):
     """The block of YOLOv5 up to its third release: one norm over two joined convolutions."""
 
-    def __init__(self, channels: int = 64) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        half = channels // 2
+        channels, half = 64, 32
         self.stem = nn.Conv2d(3, channels, 4, stride=4)
         self.cv1 = nn.Conv2d(channels, half, 1)
         self.inner = nn.Conv2d(half, half, 3, padding=1)
