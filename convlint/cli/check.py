@@ -11,11 +11,12 @@ import click
 
 from convlint import __version__
 from convlint.cli.baselines import baseline_options
-from convlint.cli.options import not_a_command, read_settings, settings_options
+from convlint.cli.options import by_project, not_a_command, read_settings, settings_options
 from convlint.cli.types import Memory
 
 if TYPE_CHECKING:
     from convlint.cli.output import Teller
+    from convlint.cli.reports import Plan
     from convlint.pipeline import Job, Run
     from convlint.settings import Settings
     from convlint.wire import Reply
@@ -83,12 +84,22 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
 
     Exit code: 0 nothing to say, 1 findings, 2 something asked for could not be done.
     """
-    from convlint.cli import baselines, output, reports
+    from convlint.cli import reports
 
     commands = list(ctx.parent.command.commands) if ctx.parent else []  # type: ignore[attr-defined]
     for target in flags["targets"][:1]:
         not_a_command(target, commands)
     shown = reports.plan(flags["format_"], flags["reports"])
+    if flags["hook"] and not flags["reports"]:  # a commit may touch several projects
+        groups = by_project(flags["targets"])
+        return max(_check(ctx, shown, {**flags, "targets": group}) for group in groups)
+    return _check(ctx, shown, flags)
+
+
+def _check(ctx: click.Context, shown: Plan, flags: dict[str, Any]) -> int:
+    """Check targets that are configured together; print the report and return the exit code."""
+    from convlint.cli import baselines, output, reports
+
     settings = read_settings(flags["targets"], flags)
     known = baselines.plan(flags, settings)
     job = known.into(_job(flags), strict=flags["strict_baseline"])

@@ -10,7 +10,7 @@ import click
 
 from convlint import errors
 from convlint.cli.types import Choice, words
-from convlint.settings import FailLevel, Flags, Settings, load
+from convlint.settings import FailLevel, Flags, Settings, load, project_root
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -77,6 +77,16 @@ def read_settings(targets: Sequence[str], flags: dict[str, Any]) -> Settings:
         runtime=flags.get("runtime"),
     )
     return load(places, chosen, flags["config"])
+
+
+def by_project(targets: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the targets in groups that have the same nearest configuration; one at least."""
+    from convlint.discover import split
+
+    groups: dict[Path, list[str]] = {}
+    for target in targets:
+        groups.setdefault(project_root(Path(split(target)[0])), []).append(target)
+    return [tuple(group) for group in groups.values()] or [()]
 
 
 def not_a_command(target: str, commands: Sequence[str]) -> None:
