@@ -14,6 +14,7 @@ from convlint.cli.fix import fix
 from convlint.cli.init import init
 from convlint.cli.measure import measure
 from convlint.cli.new_rule import new_rule, test_rule
+from convlint.cli.report import report
 from convlint.cli.rule import rule
 from convlint.cli.why import why, why_not
 
@@ -58,3 +59,4 @@ convlint.add_command(why_not)
 convlint.add_command(new_rule)
 convlint.add_command(test_rule)
 convlint.add_command(init)
+convlint.add_command(report)
