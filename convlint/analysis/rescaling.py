@@ -39,12 +39,12 @@ def way_back(
         if not node.inputs or not passes(node):
             return Way(node, tuple(reversed(between)), axis)
         if axis is not None:
-            axis = _axis_before(graph, node, axis)
+            axis = axis_before(graph, node, axis)
         between.append(node)
         ref = node.inputs[0]
 
 
-def _axis_before(graph: ModelGraph, node: Node, axis: int) -> int | None:
+def axis_before(graph: ModelGraph, node: Node, axis: int) -> int | None:
     """Return which axis of its input is an axis of a node's result."""
     source, op = graph.spec(node.inputs[0]).shape, node.op
     if isinstance(op, ir.Permute):

@@ -28,9 +28,9 @@ def weights(
         if weight is None:
             raise ApplyError(f"{node.module or node.id} has no weight")
         places = torch.tensor(reader.channels)
-        columns = _columns(node, scale[places].to(weight), weight.shape)
-        shifts = (weight * _columns(node, shift[places].to(weight), weight.shape)).flatten(1).sum(1)
-        made = {"weight": weight * columns, "bias": shifts if bias is None else bias + shifts}
+        factors = columns(node, scale[places].to(weight), weight.shape)
+        shifts = (weight * columns(node, shift[places].to(weight), weight.shape)).flatten(1).sum(1)
+        made = {"weight": weight * factors, "bias": shifts if bias is None else bias + shifts}
         found.update({param.storage: made[param.role] for param in new.params})
     return found
 
@@ -48,7 +48,7 @@ def affine_of(norm: ir.Node, values: Values) -> tuple[torch.Tensor, torch.Tensor
     return scale, shift if bias is None else shift + bias
 
 
-def _columns(node: ir.Node, inputs: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+def columns(node: ir.Node, inputs: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """Return a value for each input channel, laid over the weight of a layer."""
     if isinstance(node.op, ir.Linear):
         return inputs[None]
