@@ -39,7 +39,7 @@ from benchmarks import zoos
 from convlint import plugins
 from convlint.tracing import build, inputs, stubs, weights
 
-PARAMS, MACS, SECONDS = 120_000_000, 30_000_000_000, 400
+PARAMS, MACS, SECONDS = 150_000_000, 40_000_000_000, 600
 
 
 @dataclass(frozen=True, slots=True)

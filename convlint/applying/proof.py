@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from convlint.tracing.tensors import map_tensors, tensors_in
 from convlint.tracing.trace import plain
@@ -44,6 +45,44 @@ def _one(a: torch.Tensor, b: torch.Tensor) -> float:
     finite = a.abs()[torch.isfinite(a.abs())]
     scale = float(finite.max()) if finite.numel() else 0.0
     return float(gap.max()) / max(scale, 1e-30)
+
+
+class Doubled(TorchFunctionMode):
+    """While active, calls that ask for a smaller floating dtype get float64.
+
+    A model that says ``.float()`` or ``dtype=torch.float32`` on the way can then be compared as
+    closely as any other. The default dtype is float64 inside.
+    """
+
+    def __enter__(self) -> Doubled:
+        """Take the default dtype over."""
+        self._default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Put the default dtype back."""
+        super().__exit__(*error)
+        torch.set_default_dtype(self._default)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the call with float64 in the place of smaller floating dtypes."""
+        if func in _CASTS:
+            return torch.Tensor.double(args[0])
+        args = tuple(_widened(value) for value in args)
+        kwargs = {key: _widened(value) for key, value in (kwargs or {}).items()}
+        return func(*args, **kwargs)
+
+
+_CASTS = frozenset([torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16])
+_SMALLER = frozenset([torch.float32, torch.float16, torch.bfloat16])
+
+
+def _widened(value: Any) -> Any:
+    if isinstance(value, torch.dtype) and value in _SMALLER:
+        return torch.float64
+    return value
 
 
 def in_double(value: Any) -> Any:

@@ -137,7 +137,7 @@ def _take_all(made: Recording, steps: Iterable[Step], refused: _Refused) -> bool
 def _prove(task: Task, refused: _Refused) -> tuple[float | None, str]:
     """Return the largest difference with all exact rewrites; those that fail are refused."""
     given = list(proof.trials(*task.given))
-    with twins.in_double(task.model) as storages:
+    with twins.in_double(task.model) as storages, proof.Doubled():
         try:
             expected = [_seeded(task.model, *trial) for trial in given]
         except Exception as error:
