@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import convlint
 from convlint import checking, discover, frames, gate, wire
+from convlint.cache.replies import Replies
 from convlint.contract import SCHEMA_VERSION, Rule, RuleInfo, RunReport, Tool
 from convlint.sandbox import Limits, Sandbox
 from convlint.sandbox.server import Server
@@ -25,7 +27,8 @@ class Job:
     list of ``--input``; ``model`` the expression of ``--model``. Findings that ``baseline`` or
     the ``base`` run has are known; ``accept`` makes all of them so, to write a baseline.
     ``expecting`` hears how many models there are, once that is known. ``server`` is a child that
-    was started before; ``meanwhile`` is called while the child is at work.
+    was started before; ``meanwhile`` is called while the child is at work. ``cache`` is the folder
+    that replies are kept in, None for none.
     """
 
     targets: tuple[str, ...] = ()
@@ -45,6 +48,7 @@ class Job:
     expecting: Callable[[int], None] | None = None
     server: Server | None = None
     meanwhile: Callable[[], None] | None = None
+    cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Run:
 
     ``interrupted`` is true where Ctrl-C ended it: the report holds the models read until then.
     Of the baseline's entries ``stale`` can go, and ``kept`` are those of models not read.
+    ``replies`` is the cache that was used.
     """
 
     report: RunReport
@@ -60,6 +65,7 @@ class Run:
     interrupted: bool = False
     stale: tuple[gate.Entry, ...] = ()
     kept: tuple[gate.Entry, ...] = ()
+    replies: Replies | None = None
 
 
 Listener = Callable[[wire.Reply], None]
@@ -76,7 +82,8 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
         rules = gate.known_rules()
         return _judged((), rules, gate.active_rules(rules, settings), job, settings)
     python = interpreter(targets[0].root, job.python)
-    with Sandbox(python, job.limits, server=job.server) as box:
+    cache = Replies(str(job.cache), python) if job.cache is not None else None
+    with Sandbox(python, job.limits, server=job.server, lazy=cache is not None) as box:
         rules = gate.known_rules()  # while the child imports torch
         active = gate.active_rules(rules, settings)
         found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
@@ -85,13 +92,13 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
         outcomes: list[gate.Outcome] = []
         interrupted = False
         try:
-            for item, reply in _answers(found, box, job.meanwhile):
+            for item, reply in _answers(found, box, cache, job.meanwhile):
                 outcomes.append(_check(item, reply, active, settings, listen))
         except KeyboardInterrupt:
             interrupted = True
     settled = gate.settle(outcomes, strict=job.strict, hook=job.hook)
     run = _judged(settled, rules, active, job, settings)
-    return replace(run, interrupted=interrupted)
+    return replace(run, interrupted=interrupted, replies=cache)
 
 
 def _locate(job: Job, settings: Settings) -> tuple[discover.Target, ...]:
@@ -102,18 +109,29 @@ def _locate(job: Job, settings: Settings) -> tuple[discover.Target, ...]:
 
 
 def _answers(
-    found: Sequence[discover.Found], box: Sandbox, meanwhile: Callable[[], None] | None
+    found: Sequence[discover.Found],
+    box: Sandbox,
+    cache: Replies | None,
+    meanwhile: Callable[[], None] | None,
 ) -> Iterator[tuple[discover.Found, wire.Reply]]:
     """Yield the Reply to each model in order; those known beforehand are not sent."""
     requests = [item.what for item in found if isinstance(item.what, wire.Request)]
-    replies = box.run(requests) if requests else iter(())
+    known = [cache.find(request) if cache else None for request in requests]
+    missing = [request for request, reply in zip(requests, known, strict=True) if reply is None]
+    replies = box.run(missing) if missing else iter(())
     if meanwhile is not None:
         meanwhile()
+    kept = iter(known)
     for item in found:
-        if isinstance(item.what, wire.Request):
-            yield item, gate.excused(item.what, next(replies))
-        else:
+        if not isinstance(item.what, wire.Request):
             yield item, item.what
+            continue
+        reply = next(kept)
+        if reply is None:
+            reply = next(replies)
+            if cache is not None:
+                cache.keep(item.what, reply)
+        yield item, gate.excused(item.what, reply)
 
 
 def _check(

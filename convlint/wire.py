@@ -108,10 +108,26 @@ class Diagnostic(Data, frozen=True):
     location: SourceSpan | None = None
 
 
+class Touched(Data, frozen=True):
+    """What a Reply was made of, beside torch: absolute paths, and environment variables.
+
+    ``files`` were read or looked for; ``listed`` are folders whose entries were asked for,
+    ``searched`` those that imports looked through; ``sites`` hold installed packages.
+    ``uncertain`` says what else played a part ("os.system"), "" for nothing.
+    """
+
+    files: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    searched: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    environment: dict[str, str | None] = {}
+    uncertain: str = ""
+
+
 class Reply(Data, frozen=True):
     """What the child made of a Request.
 
-    ``sources`` maps each path that a SourceSpan names to the absolute file, for code
+    ``touched`` is what it was made of, None where that is not known. ``sources`` maps each path that a SourceSpan names to the absolute file, for code
     frames; it goes into no report. ``seconds`` is for ``-v`` only.
     """
 
@@ -127,6 +143,7 @@ class Reply(Data, frozen=True):
     output: str = ""
     torch_version: str = ""
     seconds: float = 0.0
+    touched: Touched | None = None
 
 
 def encode(message: Request | Reply) -> bytes:

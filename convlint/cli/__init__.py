@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from convlint.cli.given import Given
+
 __all__ = ["main"]
 
 
@@ -13,15 +15,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Every problem is one line on stderr; a traceback only follows with ``-v``.
     """
-    from convlint.cli import ahead
-
     arguments = list(sys.argv[1:] if argv is None else argv)
-    server = ahead.start(arguments)
+    if argv is not None:
+        return _run(arguments, Given())
+    from convlint.cli import ahead, replay
+
+    kept = replay.of(arguments)
+    code = kept.printed() if kept is not None else None
+    if kept is None:
+        return _run(arguments, Given(ahead.start(arguments)))
+    if code is not None:
+        return code
+    given = Given(None if kept.read_again else ahead.start(arguments), kept.record())
+    with kept.copied() as copies:
+        code = _run(arguments, given)
+    return kept.keep(given, copies, code)
+
+
+def _run(arguments: list[str], given: Given) -> int:
     try:
         from convlint.cli.commands import convlint
         from convlint.cli.ending import guarded
 
-        return guarded(convlint, arguments, server)
+        return guarded(convlint, arguments, given)
     finally:
-        if server is not None:
-            server.stop()
+        if given.server is not None:
+            given.server.stop()

@@ -11,6 +11,7 @@ import click
 
 from convlint import __version__
 from convlint.cli.baselines import baseline_options
+from convlint.cli.caching import cache_options, given_to
 from convlint.cli.options import by_project, not_a_command, read_settings, settings_options
 from convlint.cli.types import Memory
 
@@ -68,6 +69,7 @@ DEFAULT_FORMAT = "text"
 @click.option(
     "--memory", type=Memory(), default="8GiB", show_default=True, help="What one model may take."
 )
+@cache_options
 @click.option("--python", metavar="PATH", help="The interpreter that reads the models.")
 @click.option("--strict", is_flag=True, help="Exit 2 for every model that could not be checked.")
 @click.option("--hook", is_flag=True, help="Skip files without a model that can be built.")
@@ -92,19 +94,23 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     shown = reports.plan(flags["format_"], flags["reports"])
     if flags["hook"] and not flags["reports"]:  # a commit may touch several projects
         groups = by_project(flags["targets"])
-        return max(_check(ctx, shown, {**flags, "targets": group}) for group in groups)
-    return _check(ctx, shown, flags)
+        code = max(_check(ctx, shown, {**flags, "targets": group}) for group in groups)
+    else:
+        code = _check(ctx, shown, flags)
+    given_to(ctx).finish()
+    return code
 
 
 def _check(ctx: click.Context, shown: Plan, flags: dict[str, Any]) -> int:
     """Check targets that are configured together; print the report and return the exit code."""
-    from convlint.cli import baselines, output, reports
+    from convlint.cli import baselines, caching, output, reports
 
     settings = read_settings(flags["targets"], flags)
     known = baselines.plan(flags, settings)
     job = known.into(_job(flags), strict=flags["strict_baseline"])
     _require_targets(job, bool(settings.models))
-    job = replace(job, server=ctx.find_root().obj, meanwhile=partial(reports.warm_up, shown))
+    given, folder = given_to(ctx), caching.folder_of(flags, settings.root)
+    job = replace(job, server=given.server, meanwhile=caching.idle(given, shown), cache=folder)
     teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"])
     prefix = reports.prefix_of(settings.root)
     view = replace(teller.view(), link_base=flags["link_base"], prefix=prefix)
@@ -113,6 +119,7 @@ def _check(ctx: click.Context, shown: Plan, flags: dict[str, Any]) -> int:
         run = _run(job, flags["base"], settings, teller)
         teller.outcomes(run.outcomes)
         teller.said(baselines.finish(known, run))
+        teller.said(caching.close(given, folder, run))
         for path in reports.write(shown, run.report, flags["link_base"], prefix):
             teller.written(path)
         if second is not None:

@@ -45,7 +45,8 @@ class Teller:
                 stderr(f"{reply.target}| {line}")
         if self.verbose:
             how = f" as {reply.expression}" if reply.expression else ""
-            stderr(f"{reply.target}: {reply.status}{how} in {reply.seconds:.2f} s")
+            took = f"in {reply.seconds:.2f} s" if reply.seconds else "from the cache"
+            stderr(f"{reply.target}: {reply.status}{how} {took}")
 
     def outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """Tell one line for each model that could not be read and each rule that crashed."""

@@ -40,7 +40,8 @@ class Sandbox:
 
     The child starts to import torch when the context is entered, so that the parent can do its
     own imports meanwhile. ``python`` is the child's interpreter (default: the running one).
-    ``server`` is a child that was started before; one that does not fit is ended.
+    ``server`` is a child that was started before; one that does not fit is ended. A ``lazy``
+    one starts its child with the first request.
     """
 
     def __init__(
@@ -50,19 +51,27 @@ class Sandbox:
         *,
         spawn: bool = False,
         server: Server | None = None,
+        lazy: bool = False,
     ) -> None:
         self._python = python or sys.executable
         self._limits = limits or Limits()
         self._spawn = spawn
         self._server = server
+        self._lazy = lazy
 
     def __enter__(self) -> Sandbox:
         given = self._server
         if given is not None and not given.serves(self._python):
             given.stop()
             given = None
-        self._server = given or start(self._python)
+        self._server = given
+        if not self._lazy:
+            self._started()
         return self
+
+    def _started(self) -> Server:
+        self._server = self._server or start(self._python)
+        return self._server
 
     def __exit__(
         self,
@@ -79,9 +88,9 @@ class Sandbox:
         A request that kills its process, runs out of time or memory gets a failed reply; the
         others are not touched by it.
         """
-        assert self._server is not None
-        self._send(self._server, requests)
-        return self._replies(self._server, requests)
+        server = self._started()
+        self._send(server, requests)
+        return self._replies(server, requests)
 
     def _replies(self, server: Server, requests: Sequence[wire.Request]) -> Iterator[wire.Reply]:
         assert server.process.stdout is not None

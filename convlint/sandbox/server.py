@@ -16,6 +16,18 @@ from pathlib import Path
 _CODE = "import sys; sys.path += {paths!r}; from convlint.tracing import serve; serve.main()"
 _PACKAGES = ("convlint", "msgspec")
 
+SET = {
+    "PYTORCH_JIT": "0",
+    "TORCHDYNAMO_DISABLE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+"""What is set for the child: eager Python all through, and no hub.
+
+``PYTORCH_JIT=0`` makes ``torch.jit.script`` return its argument, so that scripted modules can be
+looked through.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -100,16 +112,5 @@ def lend(place: Path, names: Sequence[str]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return the child's environment: eager Python all through, and no hub.
-
-    ``PYTORCH_JIT=0`` makes ``torch.jit.script`` return its argument, so that scripted modules
-    can be looked through.
-    """
-    return {
-        **os.environ,
-        "PYTORCH_JIT": "0",
-        "TORCHDYNAMO_DISABLE": "1",
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-    }
+    """Return the child's environment; one thread where nobody asked for more."""
+    return {"OMP_NUM_THREADS": "1", **os.environ.copy(), **SET}

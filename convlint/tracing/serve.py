@@ -204,11 +204,17 @@ def serve_one(job: Job) -> None:
         faulthandler.register(signal.SIGUSR1, file=fault, all_threads=False)
     _limit_memory(job.memory)
     _go_offline()
+    import msgspec
+
     from convlint import wire
+    from convlint.touched import Watch
+    from convlint.tracing import touches
 
     with open(job.request, "rb") as file:  # noqa: PTH123
         request = wire.decode_request(file.read())
+    watch = Watch().start()
     reply = _read(request)
+    reply = msgspec.structs.replace(reply, touched=touches.told(watch.stop(), job.request))
     try:
         data = wire.encode(reply)
     except (TypeError, ValueError, RecursionError) as error:
