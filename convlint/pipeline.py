@@ -163,7 +163,11 @@ def _judged(
     outcomes = tuple(_framed(outcome) for outcome in outcomes)
     outcomes = gate.override(outcomes, settings.overrides)
     outcomes = gate.suppress(outcomes, rules, codes)
-    marked = gate.mark(outcomes, job.baseline.entries if job.baseline else ())
+    marked = gate.mark(
+        outcomes,
+        job.baseline.entries if job.baseline else (),
+        here=settings.root if job.hook else None,
+    )
     stale = gate.stale(marked.left, marked.outcomes, codes, settings.root)
     outcomes = marked.outcomes
     if job.base is not None:

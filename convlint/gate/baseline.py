@@ -139,13 +139,19 @@ def entries_of(reports: Iterable[ModelReport]) -> tuple[Entry, ...]:
     )
 
 
-def mark(outcomes: Sequence[Outcome], entries: Sequence[Entry]) -> Marked:
+def mark(
+    outcomes: Sequence[Outcome], entries: Sequence[Entry], *, here: Path | None = None
+) -> Marked:
     """Return the outcomes with each finding known that an entry covers; one entry, one finding.
 
-    An entry covers a finding of its fingerprint, of its own model before others; or one of its
-    rule and model on its modules or fewer. It does not cover one that saves more.
+    An entry covers a finding of its fingerprint, or one of its rule on its modules or fewer, in
+    its model; and in one of the same name in another file where its own was not read: the file
+    was renamed. It does not cover one that saves more. In a run over a part of the files the
+    entry's file has to be gone from the folder ``here``.
     """
-    shelf = _Shelf(entries)
+    read = {outcome.report.target for outcome in outcomes}
+    fixed = {e.model for e in entries if e.model in read or (here and not _gone(e, here))}
+    shelf = _Shelf(entries, frozenset(fixed))
     found = [(f, entry_of(o.report.target, f)) for o in outcomes for f in o.report.findings]
     known: set[int] = set()
     for fits in (_same, _moved, _shrunk):
@@ -158,9 +164,13 @@ def mark(outcomes: Sequence[Outcome], entries: Sequence[Entry]) -> Marked:
 
 @dataclass(slots=True)
 class _Shelf:
-    """The entries by what they are looked up by; each is taken once."""
+    """The entries by what they are looked up by; each is taken once.
+
+    Those of the ``fixed`` models stand for no model of another file.
+    """
 
     entries: Sequence[Entry]
+    fixed: frozenset[str]
     taken: set[int] = field(default_factory=set)
     places: dict[object, list[int]] = field(default_factory=dict)
 
@@ -180,7 +190,12 @@ class _Shelf:
         covering = [
             place
             for place in near - self.taken
-            if fits(self.entries[place], now) and not _grew(self.entries[place], now)
+            if fits(self.entries[place], now)
+            and (
+                self.entries[place].model == now.model
+                or self.entries[place].model not in self.fixed
+            )
+            and not _grew(self.entries[place], now)
         ]
         if not covering:
             return False
@@ -233,10 +248,11 @@ def stale(
 ) -> tuple[Entry, ...]:
     """Return the entries that can go: what they knew is not found any more.
 
-    Only where the entry's model was read in full and its rule ran, or where its file is gone.
+    Only where the entry's model was read in full and its rule ran on it, or its file is gone.
     An entry whose finding grew is not stale: the finding is new, and it says so.
     """
     read = {o.report.target for o in outcomes if o.report.status == "complete"}
+    crashed = {(o.report.target, c.code) for o in outcomes for c in o.report.checks if c.crashed}
     still = [
         entry_of(outcome.report.target, finding)
         for outcome in outcomes
@@ -247,6 +263,7 @@ def stale(
         for entry in left
         if entry.code in active
         and (entry.model in read or _gone(entry, root))
+        and (entry.model, entry.code) not in crashed
         and not any(_overlaps(entry, now) for now in still)
     )
 

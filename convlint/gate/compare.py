@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from convlint import errors
 from convlint.contract import Finding, Layer, ModelReport, RunReport, Saving, Severity, Tool, Totals
 from convlint.gate.base import pair
 from convlint.gate.baseline import Entry, entry_of, mark
@@ -109,10 +110,12 @@ def compare(
 ) -> Comparison:
     """Return how ``head`` differs from ``base``; ``names`` is what they are called.
 
-    The exit code in the summary is 2 where a model of the head could not be read, or a rule
+    Raises UsageError where neither side has a model. The exit code in the summary is 2 where a model of the head could not be read, or a rule
     crashed; 1 where a finding at or above ``fail_level`` is new; else 0.
     """
     models = tuple(_model(old, new) for old, new in pair(base.models, head.models))
+    if not models:
+        raise errors.UsageError("there is no model on either side", where=" and ".join(names))
     new = [finding for model in models for finding in model.new]
     failed = sum(model.status == "failed" for model in models)
     not_done = failed or any(

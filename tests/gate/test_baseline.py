@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlint import gate
-from convlint.contract import Budget, Finding, Saving
+from convlint.contract import Budget, Check, Finding, Saving
 from convlint.errors import ConfigError
 from convlint.gate import Outcome
 from tests.gate.made import finding, outcome
@@ -118,6 +118,35 @@ def test_what_was_not_looked_at_is_not_stale(tmp_path: Path) -> None:
     assert left(net(conv(code="CL401")), net()) == []
     (tmp_path / "net.py").unlink()
     assert left(net(conv()), other, root=tmp_path) == ["conv1"]
+
+
+def test_a_model_that_was_read_lends_its_entries_to_no_other() -> None:
+    """A finding that went in one file does not make the same one in another file known."""
+    one, two = net(), net(conv(5, print_="x"), target="copy.py:Net")
+    marked = gate.mark([one, two], gate.entries_of([net(conv(9)).report]))
+    assert [f.baseline for f in marked.outcomes[1].report.findings] == ["new"]
+
+
+def test_in_a_part_of_the_files_only_what_is_gone_was_renamed(tmp_path: Path) -> None:
+    """A hook does not see the other files: an entry moves only where its file is not there."""
+    renamed = net(conv(), target="other.py:Net")
+    entries = gate.entries_of([net(conv()).report])
+
+    def state() -> str:
+        marked = gate.mark([renamed], entries, here=tmp_path)
+        return marked.outcomes[0].report.findings[0].baseline
+
+    (tmp_path / "net.py").touch()
+    assert state() == "new"
+    (tmp_path / "net.py").unlink()
+    assert state() == "known"
+
+
+def test_a_rule_that_crashed_leaves_its_entries() -> None:
+    """What was not looked for is not gone."""
+    model = net()
+    report = msgspec.structs.replace(model.report, checks=(Check("CL301", 0, True),))
+    assert left(net(conv()), dataclasses.replace(model, report=report)) == []
 
 
 def test_the_file_is_sorted_with_an_entry_a_line(tmp_path: Path) -> None:

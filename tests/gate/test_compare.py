@@ -20,6 +20,7 @@ from convlint.contract import (
     Tool,
     Totals,
 )
+from convlint.errors import UsageError
 from convlint.gate.compare import ModelComparison
 from convlint.settings import FailLevel
 from convlint.wire import Diagnostic
@@ -185,6 +186,12 @@ def test_models_pair_by_target_then_name_then_file() -> None:
         ("y.py:A", None),
     ]
     assert pairs(["a.py:A"], ["b.py:B"]) == [("a.py:A", "b.py:B")]
+
+
+def test_nothing_on_either_side_is_an_error() -> None:
+    """A comparison of no models is not a pass."""
+    with pytest.raises(UsageError, match="no model on either side"):
+        gate.compare(run(), run(), ("a", "b"), FailLevel.WARNING)
 
 
 layers = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 3)), max_size=8)
