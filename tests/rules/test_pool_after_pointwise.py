@@ -180,13 +180,13 @@ def test_pooling_many_channels_to_save_few_products_does_not_pay():
 
 
 def test_bytes_that_outweigh_the_products_are_refused_with_both():
-    """512 -> 8 at 2x2: 3.2 MACs for each byte that is moved more, under the ridge of 10."""
+    """512 -> 8 at 2x2: 3.2 MACs for each byte that is moved more, under 4."""
     b = Builder(1, 512, 32, 32)
     conv = b.conv(b.x, 8, 1)
     b.add(ir.Pool("avg", (2, 2), (2, 2), (0, 0)), [conv], (1, 8, 16, 16))
     more = 2 * 4 * (512 * 256 - 8 * 1024)
     assert reasons(b.graph(), CODE) == [
-        f"it would move {more:,} bytes more and save 3.2 MACs for each, under 10"
+        f"it would move {more:,} bytes more and save 3.2 MACs for each, under 4"
     ]
 
 

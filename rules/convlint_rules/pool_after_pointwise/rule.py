@@ -32,8 +32,8 @@ Silent where an activation stands between (it is not linear), unless the downsam
 neighbour, which only picks values; where the convolution's result has other readers; after max
 pooling; where a bias or a norm meets an average that does not keep constants: padding that counts
 as zeros, a divisor_override, a sum (errors of 0.22 and 0.13 of the scale in tests). Silent also
-where so many more channels are pooled than before that the bytes moved cost more than the MACs
-saved, by the profile's ridge (MACs that the target makes while it moves a byte).
+where so many more channels are pooled than before that less than min-macs-per-byte MACs are saved
+for each byte that is moved more.
 
 Already done by
 ---------------
@@ -42,7 +42,7 @@ Inductor, OpenVINO, coremltools).
 
 Options
 -------
-None.
+min-macs-per-byte = 4.0: MACs saved for each byte that is moved more.
 
 References
 ----------
@@ -73,6 +73,12 @@ from convlint.ir.nodes import Node, Ref
 SUFFIX = "swap"
 
 
+class PoolAfterPointwiseOptions(contract.Options, frozen=True):
+    """Options of CL401."""
+
+    min_macs_per_byte: float = 4.0
+
+
 @dataclass(frozen=True, slots=True)
 class Pooled:
     """A pointwise layer, what stands after it, and the average of the result."""
@@ -83,7 +89,7 @@ class Pooled:
     average: Average
 
 
-def find(context: Context, _options: contract.Options) -> Iterator[Pooled]:
+def find(context: Context, _options: PoolAfterPointwiseOptions) -> Iterator[Pooled]:
     """Yield averages of what a pointwise layer computed."""
     graph = context.graph
     found = [site for node in graph if (site := _site(graph, node)) is not None]
@@ -108,7 +114,7 @@ def _site(graph: ModelGraph, node: Node) -> Pooled | None:
     return None
 
 
-def guard(context: Context, site: Pooled, _options: contract.Options) -> Refusal | None:
+def guard(context: Context, site: Pooled, options: PoolAfterPointwiseOptions) -> Refusal | None:
     """Refuse orders that are not the same function, and those that would not pay."""
     graph = context.graph
     layer, bend = graph[site.anchor], site.chain.bend()
@@ -125,7 +131,7 @@ def guard(context: Context, site: Pooled, _options: contract.Options) -> Refusal
     if trouble is not None and (layer.op.bias or shift is not None):
         what = "its bias" if layer.op.bias else f"the {shift.kind if shift else ''}"
         return Refusal(f"{what} is another one after the average: {trouble}", site.nodes)
-    why = pointwise.loss(context.saves(_edit(graph, site)), context.target.number("ridge"))
+    why = pointwise.loss(context.saves(_edit(graph, site)), options.min_macs_per_byte)
     return None if why is None else Refusal(why, site.nodes)
 
 
@@ -133,7 +139,9 @@ def _word(node: Node) -> str:
     return node.op.fn if isinstance(node.op, (ir.Activation, ir.Elementwise)) else node.kind
 
 
-def rewrite(context: Context, site: Pooled, _options: contract.Options) -> tuple[Rewrite, ...]:
+def rewrite(
+    context: Context, site: Pooled, _options: PoolAfterPointwiseOptions
+) -> tuple[Rewrite, ...]:
     """Return the average first and the layer after it, with the weights it has."""
     return (Rewrite("averaged first", _edit(context.graph, site)),)
 
@@ -168,7 +176,7 @@ def _first(average: Average, source: Ref, shape: ir.Ints) -> Node:
 
 
 def advise(
-    context: Context, sites: tuple[Pooled, ...], _options: contract.Options
+    context: Context, sites: tuple[Pooled, ...], _options: PoolAfterPointwiseOptions
 ) -> contract.Advice:
     """Word the finding by its dearest layer."""
     graph = context.graph
@@ -225,4 +233,5 @@ RULE = contract.Rule(
     advise=advise,
     doc=__doc__ or "",
     folder=str(Path(__file__).parent),
+    options=PoolAfterPointwiseOptions,
 )
