@@ -202,7 +202,7 @@ def test_bytes_that_outweigh_the_products_are_refused():
     more = 2 * 4 * (128 * 196 - 16 * 392)
     saved = 16 * 128 * 196
     assert reasons(b.graph(), CODE) == [
-        f"it would move {more:,} bytes more and save {saved / more:.1f} MACs for each, under 10"
+        f"it would move {more:,} bytes more and save {saved / more:.1f} MACs for each, under 4"
     ]
 
 

@@ -33,9 +33,8 @@ When not to apply
 Exact for nearest, linear, bilinear, trilinear, bicubic and area interpolation, with a bias, with
 align_corners and antialias (errors up to 9e-16 in float64). Silent where an activation stands
 between (but for nearest neighbours), where anything but 1x1 convolutions reads the upsampled map
-too, and where the convolution widens so much that the interpolation and the bytes of its result
-cost more than the MACs saved, by the profile's ridge (MACs that the target makes while it moves a
-byte).
+too, and where the convolution widens so much that the interpolation of its result costs more than
+the MACs saved, or that less than min-macs-per-byte MACs are saved for each byte that is moved more.
 
 Already done by
 ---------------
@@ -44,7 +43,7 @@ Inductor, OpenVINO, coremltools).
 
 Options
 -------
-None.
+min-macs-per-byte = 4.0: MACs saved for each byte that is moved more.
 
 References
 ----------
@@ -67,6 +66,12 @@ from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, Ref
 
 SUFFIX = "low"
+
+
+class PointwiseAfterUpsampleOptions(contract.Options, frozen=True):
+    """Options of CL402."""
+
+    min_macs_per_byte: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class Upsampled:
     readers: tuple[Reader, ...]
 
 
-def find(context: Context, _options: contract.Options) -> Iterator[Upsampled]:
+def find(context: Context, _options: PointwiseAfterUpsampleOptions) -> Iterator[Upsampled]:
     """Yield upsamplings whose result a 1x1 convolution reads."""
     graph = context.graph
     found: dict[str, list[Reader]] = {}
@@ -106,7 +111,9 @@ def find(context: Context, _options: contract.Options) -> Iterator[Upsampled]:
         yield Upsampled(readers[0].conv, (growth, *ids), growth, tuple(readers))
 
 
-def guard(context: Context, site: Upsampled, _options: contract.Options) -> Refusal | None:
+def guard(
+    context: Context, site: Upsampled, options: PointwiseAfterUpsampleOptions
+) -> Refusal | None:
     """Refuse what is not the same function before the upsampling, or would not pay there."""
     graph = context.graph
     growth = graph[site.growth]
@@ -120,7 +127,7 @@ def guard(context: Context, site: Upsampled, _options: contract.Options) -> Refu
     tapped = _tapped(graph, site)
     if tapped:
         return Refusal("the upsampled map has other readers", tapped)
-    why = pointwise.loss(context.saves(_edit(graph, site)), context.target.number("ridge"))
+    why = pointwise.loss(context.saves(_edit(graph, site)), options.min_macs_per_byte)
     return None if why is None else Refusal(why, site.nodes)
 
 
@@ -135,7 +142,9 @@ def _tapped(graph: ModelGraph, site: Upsampled) -> tuple[str, ...]:
     return tuple(node.id for node in tapped)
 
 
-def rewrite(context: Context, site: Upsampled, _options: contract.Options) -> tuple[Rewrite, ...]:
+def rewrite(
+    context: Context, site: Upsampled, _options: PointwiseAfterUpsampleOptions
+) -> tuple[Rewrite, ...]:
     """Return the convolutions on the small map, each result upsampled."""
     return (Rewrite("convolved before it grows", _edit(context.graph, site)),)
 
@@ -159,7 +168,7 @@ def _edit(graph: ModelGraph, site: Upsampled) -> GraphEdit:
 
 
 def advise(
-    context: Context, sites: tuple[Upsampled, ...], _options: contract.Options
+    context: Context, sites: tuple[Upsampled, ...], _options: PointwiseAfterUpsampleOptions
 ) -> contract.Advice:
     """Word the finding by its dearest place."""
     graph = context.graph
@@ -196,4 +205,5 @@ RULE = contract.Rule(
     advise=advise,
     doc=__doc__ or "",
     folder=str(Path(__file__).parent),
+    options=PointwiseAfterUpsampleOptions,
 )
