@@ -269,7 +269,7 @@ class _Making:
         shape = self._shape(source)
         ranges = columns(branches)
         small = any(branch.constant for branch in branches) and shape[2:] != self._high(conv)
-        op = _narrowed(conv.op, ranges, small and conv.op.taps > 1, bias)
+        op = _narrowed(conv.op, ranges, small and not pointwise.is_pointwise(conv.op), bias)
         if op == conv.op:
             made = pointwise.moved(
                 conv, _suffix(ranges), source, (*conv.output.shape[:2], *shape[2:])
