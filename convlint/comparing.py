@@ -50,6 +50,10 @@ def check_revision(ref: str, job: Job, settings: Settings) -> RunReport:
             strict=False,
             baseline=None,
             accept=False,
+            expecting=None,
+            server=None,  # it stands in the user's folder, and relative files are to be the base's
+            meanwhile=None,
+            cache=None,
         )
         if job.targets and not targets:
             there = replace(there, models=())
