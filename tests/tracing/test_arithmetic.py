@@ -40,6 +40,9 @@ def _op(function):
         (lambda x, _: x - x.flip(3), ir.Elementwise("sub")),
         (lambda x, _: x / x.exp(), ir.Elementwise("div")),
         (lambda x, _: x.sub(3, alpha=2), ir.Elementwise("sub_scaled")),
+        (lambda x, _: F.softplus(x), ir.Activation("softplus")),
+        (lambda x, _: F.softplus(x, 2), ir.Activation("softplus_scaled")),
+        (lambda x, _: nn.Softplus(1, threshold=5)(x), ir.Activation("softplus_scaled")),
         (lambda x, _: torch.div(x, 4, rounding_mode="floor"), ir.Elementwise("div_floor")),
     ],
 )

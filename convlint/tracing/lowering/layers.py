@@ -85,13 +85,24 @@ def activation_layer(call: Call) -> Lowered:
     """Lower every activation layer; PReLU has a parameter."""
     kind = type(call.layer).__name__.lower()
     roles = (("weight", "weight"),) if kind == "prelu" else ()
-    return Lowered(ir.Activation(_ACTIVATION_LAYERS.get(kind, kind)), (call.source,), roles)
+    fn = _ACTIVATION_LAYERS.get(kind, kind)
+    if isinstance(call.layer, nn.Softplus):
+        fn = _softplus(call.layer.beta, call.layer.threshold)
+    return Lowered(ir.Activation(fn), (call.source,), roles)
 
 
 def activation(call: Call) -> Lowered:
     """Lower a functional activation."""
     weights = tuple(("weight", node) for node in call.tensors[1:] if node.op == "get_attr")
-    return Lowered(ir.Activation(call.name), (call.source,), weights)
+    fn = call.name
+    if fn == "softplus":
+        fn = _softplus(call.arg(1, "beta", 1), call.arg(2, "threshold", 20))
+    return Lowered(ir.Activation(fn), (call.source,), weights)
+
+
+def _softplus(beta: float, threshold: float) -> str:
+    """Return a name of its own for a softplus that is not log(1 + exp(x)) to the last digits."""
+    return "softplus" if beta == 1 and threshold >= 20 else "softplus_scaled"
 
 
 def softmax_layer(call: Call) -> Lowered:
@@ -188,23 +199,29 @@ def pool(call: Call) -> Lowered:
     return _pool(call, axes, kind, kernel, stride, padding, 1, bool(ceil), bool(include), divisor)
 
 
-def _upsample(call: Call, mode: str, corners: Any, antialias: Any) -> Lowered:
+def _upsample(call: Call, mode: str, corners: Any, antialias: Any, factor: Any) -> Lowered:
+    """``factor`` is the scale factor as given, None where torch takes it from the sizes."""
     before, after = call.shape[2:], call.output.shape[2:]
     scale = tuple(a / b for a, b in zip(after, before, strict=True))
-    op = ir.Upsample(mode, scale, bool(corners), bool(antialias))
+    given = () if factor is None else tuple(map(float, tuple_of(factor, len(before))))
+    op = ir.Upsample(mode, scale, bool(corners), bool(antialias), () if given == scale else given)
     return Lowered(op, (call.source,))
 
 
 def upsample_layer(call: Call) -> Lowered:
     """Lower nn.Upsample and its old subclasses."""
     layer: Any = call.layer
-    return _upsample(call, layer.mode, layer.align_corners, False)
+    factor = None if layer.recompute_scale_factor else layer.scale_factor
+    return _upsample(call, layer.mode, layer.align_corners, False, factor)
 
 
 def interpolate(call: Call) -> Lowered:
     """Lower F.interpolate and F.upsample."""
     mode = call.arg(3, "mode", "nearest")
-    return _upsample(call, mode, call.arg(4, "align_corners"), call.kwargs.get("antialias"))
+    taken = mode == "area" or call.arg(5, "recompute_scale_factor")
+    factor = None if taken else call.arg(2, "scale_factor")
+    antialias = call.arg(6, "antialias")
+    return _upsample(call, mode, call.arg(4, "align_corners"), antialias, factor)
 
 
 def pad_layer(call: Call) -> Lowered:
