@@ -79,9 +79,9 @@ def _is_told(model: ModelReport, run: RunReport) -> bool:
 
 def _rows(model: ModelReport, run: RunReport) -> Iterator[str]:
     if model.status == "failed":
-        yield f"| {cell(cut(model.target, 120))} | could not be checked | |"
+        yield f"| {_name(model)} | could not be checked | |"
         return
-    name = cell(cut(model.target, 120))
+    name = _name(model)
     for key, title, words in _ROWS:
         value = getattr(model.totals, key)
         then = getattr(model.base, key) if model.base is not None else None
@@ -90,6 +90,11 @@ def _rows(model: ModelReport, run: RunReport) -> Iterator[str]:
             continue
         change = f" ({_change(then, value)})" if run.base else ""
         yield f"| {name} {title} | {words(value)}{change} | {_limits(limits)} |"
+
+
+def _name(model: ModelReport) -> str:
+    """Return the target for a table cell; a backslash would take the escape from the pipe."""
+    return cell(cut(model.target, 120).replace("\\|", "\\ |"))
 
 
 def _change(then: int | None, now: int) -> str:
