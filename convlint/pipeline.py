@@ -157,6 +157,7 @@ def _judged(
 ) -> Run:
     """Return the run: limits checked, frames filled, overrides and comments heard, known findings marked."""
     codes = frozenset(one.rule.meta.code for one in active)
+    outcomes = gate.without_private(outcomes, settings.root)
     if job.base is not None:
         outcomes = gate.with_base(outcomes, job.base.models)
     outcomes = gate.check_limits(outcomes, active, compared=job.base is not None)

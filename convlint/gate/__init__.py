@@ -19,6 +19,7 @@ from convlint.gate.compare import Comparison, compare
 from convlint.gate.files import read_report
 from convlint.gate.outcome import Outcome, made_of
 from convlint.gate.overrides import override
+from convlint.gate.private import without_private
 from convlint.gate.schema import config_schema
 from convlint.gate.select import (
     Choice,
@@ -70,4 +71,5 @@ __all__ = [
     "suppress",
     "top_of",
     "with_base",
+    "without_private",
 ]
