@@ -93,6 +93,8 @@ def _facts(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "modules", _modules(finding)
     for other in finding.alternatives:
         yield "or", f"{other.label}: saves {savings.words(other.saving)}"
+    if savings.bound(finding):
+        yield "bound", savings.bound(finding)
     if finding.instead:
         yield "write", finding.instead.rstrip("\n")
     if finding.risk:

@@ -80,6 +80,7 @@ class Card:
     alternatives: tuple[tuple[str, str], ...]
     instead: str
     risk: str
+    bound: str
     suppress: str
     location: SourceSpan | None
 
@@ -118,6 +119,7 @@ def card(finding: Finding, anchor: str, scene: Scene) -> Card:
         alternatives=tuple(_alternatives(finding)),
         instead=finding.instead.rstrip("\n"),
         risk=finding.risk,
+        bound=savings.bound(finding),
         suppress=_suppress(finding),
         location=finding.location,
     )
@@ -157,7 +159,8 @@ def _facts(finding: Finding, scene: Scene) -> Iterator[Fact]:
     if finding.exact or savings.main(finding.saving, scene.totals):
         yield Fact("Evidence", _evidence(finding, rule))
     if finding.bound:
-        yield Fact("Bound by", f"{cut(finding.bound, 40)}, under this profile, nothing fused")
+        told = f"{cut(finding.bound, 40)}, under this profile, nothing fused"
+        yield Fact("Bound by", savings.bound(finding) or told)
     if finding.risk:
         yield Fact("Risk", finding.risk)
     if rule is not None and rule.done_by:

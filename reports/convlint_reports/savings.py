@@ -104,6 +104,16 @@ def words(saving: Saving) -> str:
     return (less or "nothing that is counted") + (f"; adds {more}" if more else "")
 
 
+def bound(finding: Finding) -> str:
+    """Return the warning that MACs saved are not time saved, "" where memory does not bind."""
+    if finding.bound != "memory" or finding.saving.macs <= 0:
+        return ""
+    return (
+        "memory traffic bounds these layers under this profile, nothing fused: "
+        "MACs saved will not be time saved"
+    )
+
+
 def after(model: ModelReport) -> tuple[Totals, Totals]:
     """Return the totals after the exact and after all rewrites; today's where not counted."""
     nothing = Totals()

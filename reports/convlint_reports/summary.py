@@ -43,6 +43,7 @@ class Row:
     codes: tuple[str, ...]
     instead: tuple[str, ...]
     risks: tuple[str, ...]
+    bounds: tuple[str, ...]
     more: str
 
 
@@ -190,6 +191,7 @@ def _row(card: Card, kind: str, amount: Amount) -> Row:
         codes=("\n".join(lines),) if lines else (),
         instead=(cut(card.instead, limit),) if card.instead else (),
         risks=(cut(card.risk, limit),) if card.risk else (),
+        bounds=(card.bound[0].upper() + card.bound[1:],) if card.bound else (),
         more=f"convlint rule {card.code}",
     )
 
