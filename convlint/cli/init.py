@@ -67,6 +67,9 @@ def init(**flags: Any) -> int:
         raise errors.UsageError("no model could be read", fix="name one: file.py:EXPR")
     for line in _write(file, declared, flags):
         output.stdout(line)
+    left = [o.report.target for o in run.outcomes if o.report.status != "complete"]
+    if left:
+        output.stdout(f"not declared, since not read in full: {', '.join(left)}")
     return 2 if run.report.summary.exit_code == 2 else 0
 
 

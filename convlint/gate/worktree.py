@@ -69,9 +69,9 @@ def checked_out(ref: str, place: Path) -> Iterator[Tree]:
     """
     top = top_of(place)
     if top is None:
-        raise errors.UsageError(
-            f"{place.name or place} is in no git repository", where=ref, fix="run it inside one"
-        )
+        told = _run(place, "rev-parse", "--show-toplevel").stderr.strip()
+        reason = told.partition("\n")[0].removeprefix("fatal: ")
+        raise errors.UsageError(f"git finds no repository here ({reason})", where=ref)
     commit = _commit(ref, top)
     if commit is None:
         fix = f"fetch it first, like `git fetch origin {ref}`, or name a commit that git log shows"
@@ -81,8 +81,8 @@ def checked_out(ref: str, place: Path) -> Iterator[Tree]:
         made = _run(top, "worktree", "add", "--detach", "--force", str(folder), commit)
         try:
             if made.returncode:
-                reason = (made.stderr.strip().splitlines() or ["git worktree add failed"])[-1]
-                raise errors.UsageError(f"cannot be checked out: {reason}", where=ref)
+                last = (made.stderr.strip().splitlines() or ["git worktree add failed"])[-1]
+                raise errors.UsageError(f"cannot be checked out: {last}", where=ref)
             yield Tree(ref, folder, top, _renamed(commit, top))
         finally:
             _run(top, "worktree", "remove", "--force", "--force", str(folder))
