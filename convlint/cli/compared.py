@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -17,15 +18,15 @@ TOTALS = (
     ("param_bytes", "weights"),
     ("peak_activation_bytes", "peak activations"),
 )
-LAYERS, FINDINGS = 12, 10
+LAYERS, FINDINGS, NAME = 12, 10, 300
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": ">"}
-UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+UNSAFE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 
 def render(told: Comparison, name: str, *, verbose: bool = False) -> str:
     """Return the comparison in a format: "text", "json" or "markdown"."""
     if name == "json":
-        data = msgspec.json.encode(msgspec.to_builtins(told))
+        data = msgspec.json.encode(_writable(msgspec.to_builtins(told)))
         return msgspec.json.format(data, indent=2).decode() + "\n"
     lines = _text(told, verbose=verbose) if name == "text" else _markdown(told)
     return "\n".join(lines) + "\n"
@@ -216,8 +217,25 @@ def change(old: int, new: int) -> str:
 
 
 def safe(text: str) -> str:
-    """Return the text on one line, what moves the cursor or hides text replaced."""
-    return "".join("\ufffd" if unicodedata.category(c) in UNSAFE else c for c in text)
+    """Return the text on one line and not without end.
+
+    What moves the cursor or hides text is replaced, and so is the start of a command to GitHub.
+    """
+    line = "".join("\ufffd" if unicodedata.category(c) in UNSAFE else c for c in text)
+    if line.lstrip().startswith("::"):
+        line = line.replace(":", "\ufffd", 1)
+    return _cut(line, NAME)
+
+
+def _writable(value: Any) -> Any:
+    """Return builtins whose strings can be written as UTF-8 (a path may hold raw bytes)."""
+    if isinstance(value, dict):
+        return {key: _writable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def _cut(text: str, limit: int = 200) -> str:

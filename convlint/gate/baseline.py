@@ -119,14 +119,19 @@ def entry_of(target: str, finding: Finding) -> Entry:
     """Return the entry for a finding of this model."""
     amounts = {key: getattr(finding.saving, key) for key in (*FIRST, *THEN)}
     return Entry(
-        model=target,
+        model=_writable(target),
         code=finding.code,
         name=finding.name,
-        modules=finding.modules,
+        modules=tuple(map(_writable, finding.modules)),
         fingerprint=finding.fingerprint,
         saving={key: value for key, value in amounts.items() if value > 0},
         value=finding.budget.value if finding.budget is not None else None,
     )
+
+
+def _writable(text: str) -> str:
+    """Return text that can be written as UTF-8: a file's name may hold raw bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def entries_of(reports: Iterable[ModelReport]) -> tuple[Entry, ...]:

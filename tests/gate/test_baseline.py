@@ -165,6 +165,13 @@ def test_the_file_is_sorted_with_an_entry_a_line(tmp_path: Path) -> None:
     assert "line" not in text.replace("baseline", "")
 
 
+def test_names_that_are_no_unicode_are_written() -> None:
+    """A file whose name holds raw bytes has entries like any other."""
+    model = net(conv(5, "a\ud800"), target="\udcff.py:Net")
+    assert "\\\\udcff.py:Net" in gate.render(gate.entries_of([model.report]))
+    assert known(model, model) == [True]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
