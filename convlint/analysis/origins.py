@@ -66,6 +66,8 @@ def origins(graph: ModelGraph, reader: Node, axis: int) -> Iterator[Origin]:
     stood in the sources. Nodes that others read as well are sources, never passed.
     """
     target = reader.inputs[0]
+    if not graph.spec(target).elements:
+        return  # no detections, nothing to follow
     frontier, moved = {target}, {reader.id}
     for _ in range(MOST_NODES):
         node = _latest(graph, frontier, moved)
