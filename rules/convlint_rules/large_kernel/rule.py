@@ -62,15 +62,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from convlint_rules.large_kernel import stacks
+from convlint_rules.large_kernel.forms import Form, Kind, forms, too_far
 
 from convlint import contract
 from convlint.analysis import drafting, neighbours
 from convlint.contract import Context, Refusal, Rewrite, Severity
-from convlint.cost.node import macs_of
-from convlint.edit import replace_node
 from convlint.ir import nodes as ir
-from convlint.ir.nodes import Node, Ref, TensorSpec
 
 
 class LargeKernelOptions(contract.Options, frozen=True):
@@ -103,7 +100,7 @@ def find(context: Context, options: LargeKernelOptions) -> Iterator[Large]:
             yield Large(node.id, (node.id,), op, size, node.id in predictions)
 
 
-def guard(_context: Context, site: Large, options: LargeKernelOptions) -> Refusal | None:
+def guard(context: Context, site: Large, options: LargeKernelOptions) -> Refusal | None:
     """Refuse kernels that are large for a reason, the first reason that holds."""
     op = site.op
     axes = [
@@ -124,52 +121,20 @@ def guard(_context: Context, site: Large, options: LargeKernelOptions) -> Refusa
         ),
     }
     reason = next((text for text, holds in reasons.items() if holds), None)
+    if reason is None and not _forms(context, site, options):
+        reason = f"{too_far(context.target, op)}, and no stack of 3x3 is cheaper"
     return Refusal(reason, site.nodes) if reason is not None else None
 
 
 def rewrite(context: Context, site: Large, options: LargeKernelOptions) -> tuple[Rewrite, ...]:
     """Return the dilated 3x3 and, where it is cheaper by min_gain, the stack of 3x3."""
     node = context.graph[site.anchor]
-    new = stacks.dilated(site.op)
-    source = node.inputs[0]
-    shape = context.graph.spec(source).shape
-    one = drafting.draft_conv(node, "dilated", new, source, shape)
-    label = f"{drafting.extent(new.kernel)} with dilation {drafting.short(new.dilation)}"
-    first = Rewrite(label, replace_node(node, (one,)), claimed=not stacks.is_even(site.op))
-    stack = _stack(context, node, site, options)
-    if stack is None:
-        return (first,)
-    return first, Rewrite(_stack_label(stack.convs), replace_node(node, stack.nodes))
+    return tuple(form.rewrite(node) for form in _forms(context, site, options))
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """The stacked form of one conv; ``share`` is what it has of the conv's MACs."""
-
-    convs: tuple[ir.Conv, ...]
-    nodes: tuple[Node, ...]
-    share: float
-
-
-def _stack(context: Context, node: Node, site: Large, options: LargeKernelOptions) -> Stack | None:
-    convs = stacks.stack(site.op, stacks.WIDTHS[options.mid](site.op))
-    if convs is None:
-        return None
-    drafted = stacks.draft_stack(context.graph, node, convs)
-    macs = 0
-    specs: dict[Ref, TensorSpec] = {node.inputs[0]: context.graph.spec(node.inputs[0])}
-    for made in drafted:
-        macs += macs_of(made.op, (specs[made.inputs[0]],), made.outputs)
-        specs[Ref(made.id)] = made.output
-    share = macs / context.cost.macs_of(node.id)
-    weights = stacks.weights(convs) / stacks.weights((site.op,))
-    most = 1 - options.min_gain
-    return Stack(convs, drafted, share) if max(share, weights) <= most else None
-
-
-def _stack_label(convs: tuple[ir.Conv, ...]) -> str:
-    kernel = drafting.extent(convs[0].kernel)
-    return f"{len(convs)} stacked {kernel} of width {convs[0].out_channels}"
+def _forms(context: Context, site: Large, options: LargeKernelOptions) -> tuple[Form, ...]:
+    node = context.graph[site.anchor]
+    return forms(context, node, site.op, options.mid, options.min_gain)
 
 
 def advise(
@@ -177,26 +142,34 @@ def advise(
 ) -> contract.Advice:
     """Word the finding by its largest conv."""
     site = max(sites, key=lambda site: context.cost.macs_of(site.anchor))
-    op, new = site.op, stacks.dilated(site.op)
-    covers = f"the same field with {1 - new.taps / op.taps:.0%} fewer MACs and weights"
-    if stacks.is_even(op):
-        field = drafting.extent([taps - (taps % 2 == 0) for taps in op.kernel])
-        covers = f"{field}, the next odd field (no saving is claimed for it)"
+    op, node = site.op, context.graph[site.anchor]
+    found = _forms(context, site, options)
+    told = [_words(form, op, first=form is found[0]) for form in found]
+    unsaved = too_far(context.target, op)
+    told += [unsaved] if unsaved else []
     message = (
         f"dense {drafting.extent(op.kernel)} {drafting.channels(op)} at "
         f"{drafting.extent(site.map)}{_among(context, sites)} (large from {options.min_kernel}): "
-        f"{drafting.extent(new.kernel)} with dilation {drafting.short(new.dilation)} covers {covers}"
+        f"{'; '.join(told)}"
     )
-    node = context.graph[site.anchor]
-    instead = drafting.chain_code(node, new)
-    stack = _stack(context, node, site, options)
-    if stack is not None:
-        message += (
-            f"; {_stack_label(stack.convs)} cover it densely with {1 - stack.share:.0%} fewer"
-        )
-        code = drafting.chain_code(node, *stack.convs, between="ReLU")
-        instead += f"\n# or, reading every position:\n{code}"
+    instead = found[0].code(node)
+    for form in found[1:]:
+        instead += f"\n# or, {_READS[form.kind]}:\n{form.code(node)}"
     return contract.Advice(message, instead, RISK)
+
+
+_READS = {Kind.STACKED: "reading every position", Kind.DILATED: "reading a grid of positions"}
+
+
+def _words(form: Form, op: ir.Conv, first: bool) -> str:
+    """Return what the message says of a form: what it covers, and the share it saves."""
+    if form.kind is Kind.STACKED:
+        what = "MACs" if first else ""
+        return f"{form.label} cover it densely with {form.saved:.0%} fewer {what}".rstrip()
+    if form.claimed:
+        return f"{form.label} covers the same field with {form.saved:.0%} fewer MACs and weights"
+    field = drafting.extent([taps - (taps % 2 == 0) for taps in op.kernel])
+    return f"{form.label} covers {field}, the next odd field (no saving is claimed for it)"
 
 
 def _among(context: Context, sites: tuple[Large, ...]) -> str:

@@ -25,7 +25,8 @@ Use instead
 
 The shuffle offered was tried on the traced model. Where no single one connects the groups (8,
 then 16, on 64 channels), the conv that costs least without groups is named instead. Ungrouping
-is a cure everywhere: groups cost speed on GPUs (ShuffleNetV2, guideline 2).
+is a cure everywhere: groups cost speed on GPUs (ShuffleNetV2, guideline 2), and Ethos-U runs a
+grouped convolution as a split, one convolution a group and a concat; the message says so there.
 
 Savings
 -------
@@ -162,11 +163,18 @@ def advise(
     return contract.Advice(
         message=f"{drafting.counted(nodes, 'grouped conv')} in a row "
         f"({_groups(context, site)}) and {cures.between(context.graph, site.pairs)}: "
-        f"channels stay in {islands} isolated islands{none}",
+        f"channels stay in {islands} isolated islands{none}{_split(context)}",
         instead=cures.code(context, found),
         risk="not the same function, retrain: ShuffleNet (Table 3) gains 1.9 (g=3) to 5.2 (g=8) "
         "points by shuffling; ungrouping is the other cure, since groups cost speed on GPUs",
     )
+
+
+def _split(context: Context) -> str:
+    """Say what grouping is worth on a target that takes it apart."""
+    if not context.target.holds("groups_split"):
+        return ""
+    return f"; {context.profile} runs one convolution a group: ungroup them there"
 
 
 def _groups(context: Context, site: Run) -> str:
