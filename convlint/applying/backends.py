@@ -58,7 +58,6 @@ def _compiled(model: nn.Module, inputs: tuple[torch.Tensor, ...], threads: int) 
         raise Unavailable("torch.compile needs a C++ compiler, and there is none on the path")
     torch.set_num_threads(threads)
     logging.getLogger("torch._inductor").setLevel(logging.ERROR)
-    torch._dynamo.reset()
     compiled = torch.compile(model)
 
     def call() -> Any:

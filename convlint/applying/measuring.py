@@ -57,7 +57,7 @@ def measure(
     timed: list[Timed] = []
     skipped: list[str] = []
     for backend in timing.backends:
-        rows, why = _on_backend(backend, variants, timing)
+        rows, why = on_backend(backend, variants, timing)
         timed += rows
         skipped += why
     return WorkReply(
@@ -160,9 +160,10 @@ def _as_dtype(variant: Variant, dtype: str) -> Variant:
     return Variant(variant.name, model, given, variant.macs)
 
 
-def _on_backend(
+def on_backend(
     backend: str, variants: Sequence[Variant], timing: Timing
 ) -> tuple[list[Timed], list[str]]:
+    """Return the times of all variants on one backend, and a sentence for each that did not run."""
     runners: list[tuple[Variant, Runner]] = []
     skipped = []
     for variant in variants:

@@ -47,6 +47,11 @@ def _one(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(gap.max()) / max(scale, 1e-30)
 
 
+def finite(outputs: list[list[torch.Tensor]]) -> bool:
+    """Tell whether no output of any trial has an infinity or NaN."""
+    return all(bool(torch.isfinite(tensor).all()) for trial in outputs for tensor in trial)
+
+
 class Doubled(TorchFunctionMode):
     """While active, calls that ask for a smaller floating dtype get float64.
 

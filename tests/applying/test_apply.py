@@ -258,3 +258,30 @@ def test_asymmetric_padding_is_emitted_as_a_padding_before():
     made = apply(Task(model, (x,), {}, (_rule("", cropped),)))
     assert made.refused == ()
     assert made.largest_difference is not None and made.largest_difference < 1e-12
+
+
+class Faint(nn.Module):
+    """A branch that its layer scale has at nothing, as a constructor leaves it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.first = nn.Conv2d(3, 3, 1)
+        self.scale = nn.Parameter(torch.full((3, 1, 1), 1e-12))
+
+    def forward(self, x):
+        return x + self.scale * self.first(self.norm(x))
+
+
+def test_a_fault_that_fresh_weights_hide_is_found():
+    """Behind a layer scale of 1e-12 twice the weights make no difference, until it has content."""
+    model, x = Faint(), torch.randn(1, 3, 4, 4)
+    state = copy.deepcopy(model.state_dict())
+    made = apply(Task(model, (x,), {}, (_rule("tests.applying.wrong:doubled"),)))
+    assert made.changes == ()
+    assert any("XX401 swap at first" in text and "differ by" in text for text in made.refused)
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    right = apply(Task(model, (x,), {}, (_rule("tests.applying.wrong:same"),)))
+    assert right.largest_difference is not None and right.largest_difference < 1e-15
+    with torch.no_grad():
+        torch.testing.assert_close(right.module(x), model.eval()(x))
