@@ -7,12 +7,13 @@ at every position may be convolved as one position and added to all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from convlint.analysis import drafting, pointwise
+from convlint.analysis.constants import constants
 from convlint.analysis.pointwise import Chain
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
@@ -84,7 +85,10 @@ class Group:
 
 
 def joined(graph: ModelGraph) -> tuple[Joined, ...]:
-    """Return every concatenation of channels that convolutions read and a part of which grew."""
+    """Return every concatenation of channels that convolutions read and a part of which grew.
+
+    Parts that do not depend on the model's input count as parts that stay as they are.
+    """
     readers: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     for node in graph:
         if not isinstance(node.op, ir.Conv) or node.op.transposed:
@@ -93,7 +97,8 @@ def joined(graph: ModelGraph) -> tuple[Joined, ...]:
         last = graph[through[-1]]
         if last.op == ir.Concat(1):
             readers.setdefault(last.id, []).append((node.id, through))
-    found = (_joined(graph, concat, convs) for concat, convs in readers.items())
+    fixed = constants(graph)
+    found = (_joined(graph, concat, convs, fixed) for concat, convs in readers.items())
     return tuple(each for each in found if any(branch.growth for branch in each.branches))
 
 
@@ -109,11 +114,17 @@ def _unchanged(graph: ModelGraph, ref: Ref) -> tuple[str, ...]:
 
 
 def _joined(
-    graph: ModelGraph, concat: str, readers: Sequence[tuple[str, tuple[str, ...]]]
+    graph: ModelGraph,
+    concat: str,
+    readers: Sequence[tuple[str, tuple[str, ...]]],
+    fixed: Collection[str],
 ) -> Joined:
     convs = tuple(conv for conv, _ in readers)
     joints = list(dict.fromkeys(key for _, through in readers for key in through))
-    branches = _branches(graph, graph[concat], 0, joints)
+    branches = tuple(
+        Branch(each.ref, each.start, each.stop) if each.growth in fixed else each
+        for each in _branches(graph, graph[concat], 0, joints)
+    )
     inside = {*convs, *joints}
     tapped = [
         key for key in joints if any(user.id not in inside for user in graph.users(graph[key]))

@@ -159,8 +159,24 @@ def test_a_shared_weight_is_left_alone():
     assert refused(Twice(FIRST, nn.Conv2d(8, 4, 1)), CODE, X) == ["layers.0 uses the same weight"]
 
 
+def test_a_vector_that_is_the_same_for_every_input_is_another_rules():
+    """A learned vector makes a constant map (CL419), not a vector to be convolved in each run."""
+
+    class Learned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.vector = nn.Conv2d(8, 4, 1), nn.Parameter(torch.zeros(1, 4, 1, 1))
+
+        def forward(self, x):
+            return self.conv(torch.cat([x, self.vector.expand_as(x)], 1))
+
+    x = torch.randn(1, 4, 7, 6)
+    assert fires(Learned(), CODE, x) == 0
+    assert refused(Learned(), CODE, x) == []
+
+
 def test_few_channels_into_many_do_not_pay():
-    """2 channels beside 64 into 256: the sum moves more than the products are worth."""
+    """6 channels beside 128 into 256: the sum moves more than the products are worth."""
     b = Builder(1, 64, 28, 28)
     vector = b.relu(b.conv(b.pool(b.x), 6, 1))
     wide = b.add(ir.Expand(), [vector], (1, 6, 28, 28))
