@@ -31,9 +31,9 @@ When not to apply
 -----------------
 Not the same function: retrain. MobileNetV1 (Table 4) went from 71.7 to 70.6 % top-1 as a
 whole net; DeepLabv3+ (Table 5) kept its mIoU with 33 to 41 % fewer multiply-adds in ASPP and
-decoder. Depthwise layers reach a small share of a GPU's peak, so early layers may get slower
-there (EfficientNetV2, Table 3): an info unless the profile is cpu, arm or mcu; in 3-D nets an
-info everywhere. Silent on
+decoder. Depthwise layers reach a small share of a GPU's peak, so early layers get slower there
+(EfficientNetV2, Table 3): under the GPU profiles maps from 56x56 on are left alone. An info unless
+the profile is cpu, arm or mcu; in 3-D nets an info everywhere. Silent on
 stems, prediction layers, grouped and transposed convs, convs that already stand beside a
 depthwise one, Fused-MBConv blocks and models under 5 MMACs.
 
@@ -123,9 +123,21 @@ def guard(context: Context, site: Dense, options: DenseConvOptions) -> Refusal |
         "it is the prediction layer": site.prediction,
     }
     reason = next((text for text, holds in reasons.items() if holds), None)
-    if reason is not None:
+    reason = reason or _early(context, node)
+    if reason:
         return Refusal(reason, site.nodes)
     return _beside_depthwise(graph, node) or _fused_mbconv(graph, node, op)
+
+
+def _early(context: Context, node: Node) -> str:
+    """Say that the map is one on which the target's depthwise layers are dear, "" elsewhere."""
+    size, least = node.output.shape[2:], context.target.number("early_depthwise_map")
+    if not least or len(size) != 2 or min(size) < least:
+        return ""
+    return (
+        f"its map is {drafting.extent(size)}: from {least:g}x{least:g} on, depthwise layers are "
+        f"dear on {context.profile}"
+    )
 
 
 def _narrowest(op: ir.Conv) -> int:
