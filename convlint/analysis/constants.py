@@ -15,6 +15,10 @@ _RANDOM = (
 
 def constants(graph: ModelGraph) -> frozenset[str]:
     """Return the nodes whose results are known before the model has any input."""
+    return graph.once(_constants)
+
+
+def _constants(graph: ModelGraph) -> frozenset[str]:
     found: set[str] = set()
     for node in graph:
         if isinstance(node.op, (ir.Input, ir.Output)) or _is_random(node):

@@ -172,6 +172,10 @@ def _merged(cells: Sequence[int], flag: int) -> int:
 
 def joined(values: Sequence[Labels], axis: int, lengths: Sequence[int]) -> Labels:
     """Return the values concatenated along ``axis``, each this long there."""
+    if axis not in values[0].dims and all(value == values[0] for value in values):
+        return values[0]
+    if all(value.dims in ((), (axis,)) for value in values):
+        return _in_a_row(values, axis, lengths)
     sizes = {
         dim: size
         for value in values
@@ -185,6 +189,15 @@ def joined(values: Sequence[Labels], axis: int, lengths: Sequence[int]) -> Label
         cells += permuted(spread(value, {**sizes, axis: length}), order)
     rest = [sizes[dim] for dim in order[1:]]
     return _from_order(order, [sum(lengths), *rest], cells)
+
+
+def _in_a_row(values: Sequence[Labels], axis: int, lengths: Sequence[int]) -> Labels:
+    """Return values that vary along ``axis`` at most, one after the other."""
+    _require_few(sum(lengths))
+    cells: list[int] = []
+    for value, length in zip(values, lengths, strict=True):
+        cells += value.cells if value.dims else value.cells * length
+    return along(axis, cells)
 
 
 def _from_order(order: Sequence[int], sizes: Sequence[int], cells: Sequence[int]) -> Labels:

@@ -115,7 +115,7 @@ def _follow(
     if any(s[d] != shape[d] for s in shapes for d in others):
         return None
     for dim in others:
-        starts = {ref: lb.along(dim, range(shape[dim])).simplified() for ref in sources}
+        starts = dict.fromkeys(sources, lb.along(dim, range(shape[dim])).simplified())
         if not _stays(_run(graph, moved, starts, target), dim, shape[dim]):
             return None
     sizes = tuple(s[axis] for s in shapes)

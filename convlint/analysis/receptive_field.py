@@ -54,6 +54,10 @@ _State = tuple[_Axis, ...]
 
 def receptive_fields(graph: ModelGraph) -> dict[str, Field]:
     """Return the field of every node that depends on an input with spatial axes, by id."""
+    return graph.once(_receptive_fields)
+
+
+def _receptive_fields(graph: ModelGraph) -> dict[str, Field]:
     states: dict[str, _State] = {}
     for node in graph:
         specs = graph.input_specs(node)
@@ -66,7 +70,8 @@ def receptive_fields(graph: ModelGraph) -> dict[str, Field]:
         elif live and not isinstance(node.op, ir.Output):
             joined = _join([_broadcast(node, len(shape), state) for shape, state in live])
             states[node.id] = _kept(node, _advance(node, live[0][0], joined))
-    return {key: _field(state) for key, state in states.items() if state}
+    fields = {id(state): _field(state) for state in states.values()}
+    return {key: fields[id(state)] for key, state in states.items() if state}
 
 
 def _broadcast(node: Node, rank: int, state: _State) -> _State:
@@ -80,6 +85,8 @@ def _broadcast(node: Node, rank: int, state: _State) -> _State:
 
 def _kept(node: Node, state: _State) -> _State:
     """Make axes infinite that the result has no dim for."""
+    if all((axis.dim or 0) < len(node.output.shape) for axis in state):
+        return state
     lost = _Axis(None, None, None)
     return tuple(lost if (axis.dim or 0) >= len(node.output.shape) else axis for axis in state)
 

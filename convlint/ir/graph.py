@@ -7,9 +7,9 @@ form is :class:`GraphDocument`. Algorithms that need a graph library take
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from convlint import errors
 from convlint.ir.nodes import Data, Input, Node, Output, Param, Ref, TensorSpec
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import networkx
 
 FORMAT = 1
+T = TypeVar("T")
 
 
 class GraphDocument(Data, frozen=True):
@@ -37,6 +38,7 @@ class ModelGraph:
     def __init__(self, nodes: tuple[Node, ...], unused: tuple[Param, ...] = ()) -> None:
         self.nodes = nodes
         self.unused = unused
+        self._known: dict[Callable[[ModelGraph], Any], Any] = {}
 
     @cached_property
     def by_id(self) -> dict[str, Node]:
@@ -55,6 +57,13 @@ class ModelGraph:
             for ref in node.inputs:
                 users[ref.node][node.id] = node
         return {key: tuple(value.values()) for key, value in users.items()}
+
+    def once(self, analysis: Callable[[ModelGraph], T]) -> T:
+        """Return ``analysis(self)``, worked out the first time that it is asked for."""
+        if analysis not in self._known:
+            self._known[analysis] = analysis(self)
+        result: T = self._known[analysis]
+        return result
 
     def __getitem__(self, node_id: str) -> Node:
         """Return the node with this id; raise GraphError where there is none."""

@@ -33,13 +33,39 @@ def of_layer(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def of_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the result of an activation of torch.nn.functional, or None where torch is to say."""
+    """Return the result of an activation or of ``torch.cat``, or None where torch is to say."""
+    if func in _JOINS:
+        return _joined(*args, **kwargs) if _is_join(args, kwargs) else None
     if func not in _SAME_SHAPE or len(args) != 1 or not kwargs.keys() <= _HARMLESS:
         return None
     (x,) = args
     if not _is_plain(x):
         return None
     return x if kwargs.get("inplace") or func in _IN_PLACE else _like(x)
+
+
+def _is_join(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return 0 < len(args) <= 2 and kwargs.keys() <= {"dim", "axis"} and len(args) + len(kwargs) <= 2
+
+
+def _joined(tensors: Any, dim: Any = 0, *, axis: Any = None) -> Any:
+    """Return what many tensors give one after the other: torch checks each against all."""
+    dim = dim if axis is None else axis
+    if type(tensors) not in (list, tuple) or not tensors or type(dim) is not int:
+        return None
+    first = tensors[0]
+    if not all(_is_plain(x) and x.dtype == first.dtype for x in tensors):
+        return None
+    shapes = {tuple(x.shape) for x in tensors}
+    axes = len(first.shape)
+    if not -axes <= dim < axes or any(len(shape) != axes for shape in shapes):
+        return None
+    dim %= axes
+    if len({shape[:dim] + shape[dim + 1 :] for shape in shapes}) != 1:
+        return None
+    size = sum(x.shape[dim] for x in tensors)
+    shape = tuple(first.shape)
+    return _like(first, (*shape[:dim], size, *shape[dim + 1 :]))
 
 
 def _is_plain(x: Any) -> bool:
@@ -139,5 +165,6 @@ _SAME_SHAPE = frozenset(
         torch.Tensor.relu_,
     ]
 )
+_JOINS = (torch.cat, torch.concat, torch.concatenate)
 _IN_PLACE = (torch.relu_, torch.Tensor.relu_)
 _HARMLESS = frozenset(["inplace", "approximate"])

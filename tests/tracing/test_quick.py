@@ -90,6 +90,42 @@ def test_an_activation_gives_what_torch_gives(func: object) -> None:
     assert quick.of_function(F.silu, (x,), {"inplace": True}) is x
 
 
+@pytest.mark.parametrize(
+    ("shapes", "options"),
+    [
+        ([(2, 3, 4), (2, 5, 4)], {"dim": 1}),
+        ([(2, 3, 4), (2, 3, 6)], {"axis": -1}),
+        ([(2, 3)] * 3, {}),
+    ],
+)
+def test_joined_tensors_are_those_of_torch(
+    shapes: list[tuple[int, ...]], options: dict[str, int]
+) -> None:
+    """Shape, dtype and strides of ``torch.cat``."""
+    tensors = [meta(shape) for shape in shapes]
+    mine, theirs = quick.of_function(torch.cat, (tensors,), options), torch.cat(tensors, **options)
+    assert mine is not None
+    assert (mine.shape, mine.dtype, mine.stride()) == (theirs.shape, theirs.dtype, theirs.stride())
+
+
+@pytest.mark.parametrize(
+    ("tensors", "options"),
+    [
+        ([meta((2, 3)), meta((4, 5))], {"dim": 1}),
+        ([meta((2, 3)), meta((2, 3), dtype=torch.float64)], {}),
+        ([meta((2, 3)), meta((2, 3))], {"dim": 2}),
+        ([meta((0,)), meta((2, 3))], {"dim": 1}),
+        ([], {}),
+        ([torch.ones(2), torch.ones(2)], {}),
+    ],
+)
+def test_joins_that_are_not_plain_are_left_to_torch(
+    tensors: list[torch.Tensor], options: dict[str, int]
+) -> None:
+    """Errors and promotions are torch's."""
+    assert quick.of_function(torch.cat, (tensors,), options) is None
+
+
 def test_torch_is_imported_without_what_is_not_needed() -> None:
     """Import, a first run on meta: no dynamo, no sympy, and torch.compile is there all the same."""
     code = (
