@@ -7,7 +7,7 @@ is renamed or a line that moves changes nothing, and a finding that grows is new
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -159,9 +159,9 @@ def mark(
     shelf = _Shelf(entries, frozenset(fixed))
     found = [(f, entry_of(o.report.target, f)) for o in outcomes for f in o.report.findings]
     known: set[int] = set()
-    for fits in (_same, _moved, _shrunk):
+    for look_up in (_same, _moved, _shrunk):
         for finding, now in found:
-            if id(finding) not in known and shelf.take(now, fits):
+            if id(finding) not in known and shelf.take(now, look_up(now)):
                 known.add(id(finding))
     marked = tuple(_with_known(outcome, known) for outcome in outcomes)
     return Marked(marked, shelf.left)
@@ -181,7 +181,7 @@ class _Shelf:
 
     def __post_init__(self) -> None:
         for place, entry in enumerate(self.entries):
-            for key in (entry.fingerprint, entry.identity):
+            for key in (_same(entry), _moved(entry), _shrunk(entry)):
                 self.places.setdefault(key, []).append(place)
 
     @property
@@ -189,18 +189,12 @@ class _Shelf:
         """The entries that nobody took."""
         return tuple(e for place, e in enumerate(self.entries) if place not in self.taken)
 
-    def take(self, now: Entry, fits: Callable[[Entry, Entry], bool]) -> bool:
+    def take(self, now: Entry, key: object) -> bool:
         """Take the entry that covers the finding most tightly; say whether there was one."""
-        near = {*self.places.get(now.fingerprint, ()), *self.places.get(now.identity, ())}
         covering = [
             place
-            for place in near - self.taken
-            if fits(self.entries[place], now)
-            and (
-                self.entries[place].model == now.model
-                or self.entries[place].model not in self.fixed
-            )
-            and not _grew(self.entries[place], now)
+            for place in self.places.get(key, ())
+            if place not in self.taken and self._covers(self.entries[place], now)
         ]
         if not covering:
             return False
@@ -208,6 +202,12 @@ class _Shelf:
             min(covering, key=lambda place: (sum(self.entries[place].saving.values()), place))
         )
         return True
+
+    def _covers(self, entry: Entry, now: Entry) -> bool:
+        if entry.model != now.model and entry.model in self.fixed:
+            return False
+        same = entry.fingerprint == now.fingerprint or set(now.modules) <= set(entry.modules)
+        return same and not _grew(entry, now)
 
 
 def accept(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
@@ -224,16 +224,16 @@ def _with_known(outcome: Outcome, known: set[int]) -> Outcome:
     return replace(outcome, report=msgspec.structs.replace(outcome.report, findings=findings))
 
 
-def _same(entry: Entry, now: Entry) -> bool:
-    return (entry.fingerprint, entry.model) == (now.fingerprint, now.model)
+def _same(entry: Entry) -> object:
+    return entry.fingerprint, entry.model
 
 
-def _moved(entry: Entry, now: Entry) -> bool:
-    return entry.fingerprint == now.fingerprint
+def _moved(entry: Entry) -> object:
+    return entry.fingerprint
 
 
-def _shrunk(entry: Entry, now: Entry) -> bool:
-    return entry.identity == now.identity and set(now.modules) <= set(entry.modules)
+def _shrunk(entry: Entry) -> object:
+    return entry.identity
 
 
 def _grew(entry: Entry, now: Entry) -> bool:
@@ -258,24 +258,23 @@ def stale(
     """
     read = {o.report.target for o in outcomes if o.report.status == "complete"}
     crashed = {(o.report.target, c.code) for o in outcomes for c in o.report.checks if c.crashed}
-    still = [
-        entry_of(outcome.report.target, finding)
-        for outcome in outcomes
-        for finding in outcome.report.findings
-    ]
+    still: dict[tuple[str, str], list[frozenset[str]]] = {}
+    for outcome in outcomes:
+        for finding in outcome.report.findings:
+            key = finding.code, model_name(outcome.report.target)
+            still.setdefault(key, []).append(frozenset(map(_writable, finding.modules)))
     return tuple(
         entry
         for entry in left
         if entry.code in active
         and (entry.model in read or _gone(entry, root))
         and (entry.model, entry.code) not in crashed
-        and not any(_overlaps(entry, now) for now in still)
+        and not any(_overlap(entry, modules) for modules in still.get(entry.identity, ()))
     )
 
 
-def _overlaps(entry: Entry, now: Entry) -> bool:
-    shared = set(entry.modules) & set(now.modules) or entry.modules == now.modules
-    return entry.identity == now.identity and bool(shared)
+def _overlap(entry: Entry, modules: frozenset[str]) -> bool:
+    return not modules.isdisjoint(entry.modules) or modules == frozenset(entry.modules)
 
 
 def _gone(entry: Entry, root: Path) -> bool:
