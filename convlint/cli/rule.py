@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from convlint.contract import Rule
+    from convlint.contract import Rule, RuleMeta
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +33,7 @@ def rule(word: str | None, all_: bool) -> int:
 def page(rule: Rule) -> str:
     """Return a rule's page with the code that fires and the code that does not."""
     meta = rule.meta
-    kind = "exact" if meta.exact else "approximate"
+    kind = _kind(meta)
     head = f"{meta.code} {meta.name} ({meta.severity.value}, {kind}, since {meta.since})"
     parts = [head, "=" * len(head), "", rule.doc.strip()]
     if not rule.folder:
@@ -47,12 +47,19 @@ def page(rule: Rule) -> str:
     return "\n".join(parts)
 
 
+def _kind(meta: RuleMeta) -> str:
+    from convlint.gate import is_budget
+
+    if is_budget(meta.code):
+        return "limit"
+    return "exact" if meta.exact else "approximate"
+
+
 def table(rules: Sequence[Rule]) -> str:
     """Return one line a rule."""
     width = max(len(rule.meta.name) for rule in rules)
     lines = [
-        f"{m.code}  {m.name:<{width}}  {m.severity.value:<7}  "
-        f"{'exact      ' if m.exact else 'approximate'}  {m.summary}"
+        f"{m.code}  {m.name:<{width}}  {m.severity.value:<7}  {_kind(m):<11}  {m.summary}"
         for m in (rule.meta for rule in rules)
     ]
     return "\n".join([*lines, "", "convlint rule CODE shows the page of one."])
