@@ -62,7 +62,7 @@ def _rules(run: RunReport, told: list[Note]) -> list[dict[str, Any]]:
 
 def _rule(rule: RuleInfo) -> dict[str, Any]:
     level = _LEVELS[rule.severity]
-    kind = "Its rewrite is exact." if rule.exact else "Its rewrite needs retraining."
+    tag, kind = _kind(rule)
     summary = cut(" ".join(rule.summary.split()), TEXT) or rule.code
     page = f"convlint rule {rule.code} shows what it finds, why, and what to write instead."
     return {
@@ -75,9 +75,17 @@ def _rule(rule: RuleInfo) -> dict[str, Any]:
         "properties": {
             "precision": "very-high" if rule.exact else "high",
             "problem.severity": _WEIGHTS[level],
-            "tags": ["performance", "pytorch", "exact" if rule.exact else "retrain"],
+            "tags": ["performance", "pytorch", tag],
         },
     }
+
+
+def _kind(rule: RuleInfo) -> tuple[str, str]:
+    if rule.code.startswith("CL7"):
+        return "limit", "It compares a model with a limit of the configuration."
+    if rule.exact:
+        return "exact", "Its rewrite is exact."
+    return "retrain", "Its rewrite needs retraining."
 
 
 def _result(note: Note, index: dict[str, int], prefix: str) -> dict[str, Any]:
