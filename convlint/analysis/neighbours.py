@@ -86,18 +86,44 @@ def prediction_convs(graph: ModelGraph) -> frozenset[str]:
 
     Such a conv is a last layer with at most 4 channels (counted after a pixel shuffle, where
     one follows), a last layer of one tap, or a last layer with as many channels as a last layer
-    of one tap (or a last linear) has: the classes or anchors. A wide last conv is like any other.
+    of one tap (or a last linear) has: the classes or anchors. Where a model has last layers of
+    different widths (classes and boxes), those that no norm or activation follows are such layers
+    too. Else a wide last conv is like any other.
     """
     last = [graph[key] for key in last_layers(graph)]
-    pointwise = {
-        node.op.out_channels for node in last if isinstance(node.op, ir.Conv) and node.op.taps == 1
-    }
-    classes = pointwise | {n.op.out_features for n in last if isinstance(n.op, ir.Linear)}
+    widths = {width for node in last if (width := _width(node.op))}
+    classes = {_width(node.op) for node in last if _taps(node.op) == 1}
     return frozenset(
         node.id
         for node in last
         if isinstance(node.op, ir.Conv)
-        and (_shown_channels(graph, node, node.op) <= 4 or node.op.out_channels in classes)
+        and (
+            _shown_channels(graph, node, node.op) <= 4
+            or node.op.out_channels in classes
+            or (len(widths) > 1 and _is_bare(graph, node))
+        )
+    )
+
+
+def _width(op: ir.AnyOp) -> int:
+    if isinstance(op, ir.Conv):
+        return op.out_channels
+    return op.out_features if isinstance(op, ir.Linear) else 0
+
+
+def _taps(op: ir.AnyOp) -> int:
+    if isinstance(op, ir.Conv):
+        return op.taps
+    return 1 if isinstance(op, ir.Linear) else 0
+
+
+def _is_bare(graph: ModelGraph, node: Node) -> bool:
+    """Tell a layer that nothing follows but what turns its values into probabilities."""
+    after = layers_after(graph, node, (ir.Identity,))
+    return not any(
+        isinstance(user.op, ir.Norm)
+        or (isinstance(user.op, ir.Activation) and user.op.fn != "sigmoid")
+        for user in after
     )
 
 

@@ -214,6 +214,18 @@ def test_flattened_classifiers(name, shape, out):
     assert head.saving.params > finding.saving.params
 
 
+@pytest.mark.parametrize("heads", [1, 2])
+def test_a_flattened_region_with_boxes_is_left_alone(heads):
+    """A detector's box head flattens on purpose: its features lead to classes and to boxes."""
+    b = Builder(1, 64, 8, 8)
+    x = b.relu(b.linear(b.add(ir.Reshape(), [b.conv(b.x, 64, 3)], (1, 64 * 64)), 512, "fc6"))
+    ends = [b.linear(x, 4 * (k + 1), f"head{k}") for k in range(heads)]
+    graph = b.graph(*ends)
+    assert len(findings(graph, "CL303")) == 2 - heads
+    if heads > 1:
+        assert reasons(graph, "CL303") == ["several heads read it: boxes need the place"]
+
+
 class Flat(nn.Module):
     """A classifier on a flattened map."""
 

@@ -80,6 +80,33 @@ def test_prediction_layer_is_silent_and_a_wide_last_conv_is_not():
         assert len(findings(b.graph(), "CL301")) == count
 
 
+@pytest.mark.parametrize(
+    ("widths", "act", "count"), [((91, 36), 0, 0), ((91, 91), 0, 2), ((91, 36), 1, 2)]
+)
+def test_the_heads_of_a_detector_predict(widths, act, count):
+    """Last convs of different widths are classes and boxes; equal ones are a pyramid's levels."""
+    b = Builder(1, 3, 128, 128)
+    x = b.relu(b.conv(b.x, 64, 1))
+    heads = [b.conv(x, width, 3, line=line) for line, width in enumerate(widths, 7)]
+    heads = [b.relu(head) for head in heads] if act else heads
+    graph = b.graph(*heads)
+    assert len(findings(graph, "CL301")) == count
+    if not count:
+        assert reasons(graph, "CL301") == ["it is the prediction layer"] * 2
+
+
+def test_a_fused_block_that_expands_by_one_is_silent_in_its_family():
+    """EfficientNetV2 starts with blocks of one 3x3; a ResNet's 3x3 is told, beside none of them."""
+    for fused, count in ((True, 0), (False, 1)):
+        b = Builder(1, 3, 56, 56)
+        x = b.conv(b.x, 24, 1)
+        x = b.sum(b.relu(b.norm(b.conv(x, 24, 3))), x)
+        if fused:
+            x = b.sum(b.norm(b.conv(b.relu(b.norm(b.conv(x, 96, 3))), 24, 1)), x)
+        b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 24)), 10)
+        assert len(findings(b.graph(), "CL301")) == count
+
+
 def test_beside_a_depthwise_conv_it_is_silent():
     """A dense conv that a depthwise one feeds through norm and activation is left alone."""
     b = Builder(1, 3, 56, 56)

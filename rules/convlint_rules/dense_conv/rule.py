@@ -154,8 +154,22 @@ def _beside_depthwise(graph: ModelGraph, node: Node) -> Refusal | None:
 
 
 def _fused_mbconv(graph: ModelGraph, node: Node, op: ir.Conv) -> Refusal | None:
-    """Refuse an expanding conv that a linear 1x1 projects back: fused by design."""
-    if op.out_channels < 2 * op.in_channels:
+    """Refuse an expanding conv that a linear 1x1 projects back, and one like it that expands by 1."""
+    project = _projection(graph, node, op)
+    if project is not None:
+        return Refusal("it expands for a linear 1x1: Fused-MBConv", (node.id, project.id))
+    if op.in_channels != op.out_channels or not _is_residual(graph, node):
+        return None
+    for other, wide in neighbours.convs(graph):
+        if min(wide.kernel) >= 3 and _projection(graph, other, wide) is not None:
+            reason = "it is a block of its own beside Fused-MBConv blocks: one that expands by 1"
+            return Refusal(reason, (node.id, other.id))
+    return None
+
+
+def _projection(graph: ModelGraph, node: Node, op: ir.Conv) -> Node | None:
+    """Return the linear 1x1 that projects an expanding conv back, None where there is none."""
+    if op.out_channels < 2 * op.in_channels or op.groups > 1:
         return None
     through = (*neighbours.POINTWISE, ir.Mul)
     for other in neighbours.layers_after(graph, node, through):
@@ -164,8 +178,17 @@ def _fused_mbconv(graph: ModelGraph, node: Node, op: ir.Conv) -> Refusal | None:
             continue
         narrow = 2 * project.out_channels <= op.out_channels == project.in_channels
         if narrow and neighbours.activation_after(graph, other) is None:
-            return Refusal("it expands for a linear 1x1: Fused-MBConv", (node.id, other.id))
+            return other
     return None
+
+
+def _is_residual(graph: ModelGraph, node: Node) -> bool:
+    """Tell a conv whose result, normed and activated, is added to what it reads."""
+    source = node.inputs[0]
+    return any(
+        isinstance(user.op, ir.Add) and source in user.inputs
+        for user in neighbours.layers_after(graph, node)
+    )
 
 
 def rewrite(context: Context, site: Dense, _options: DenseConvOptions) -> tuple[Rewrite, ...]:

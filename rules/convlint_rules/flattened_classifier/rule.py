@@ -29,7 +29,8 @@ When not to apply
 -----------------
 Another function: retrain. GoogLeNet (section 5) gained 0.6 points of top-1 by going from
 flattened to averaged features. Keep it where the place matters: keypoints, boxes, poses. Silent
-where the map is 1x1 already.
+where the map is 1x1 already, and where several last layers read the features (the classes and the
+boxes of a detector).
 
 Already done by
 ---------------
@@ -117,6 +118,7 @@ def guard(context: Context, site: Flattened, options: FlattenedOptions) -> Refus
         f"it holds {share:.1%} of the parameters, under {options.min_param_share:.0%}": share
         < options.min_param_share,
         "it is called several times": neighbours_of(context.graph, node) > 1,
+        "several heads read it: boxes need the place": _heads(context.graph, node) > 1,
     }
     reason = next((text for text, holds in reasons.items() if holds), None)
     return Refusal(reason, site.nodes) if reason is not None else None
@@ -126,6 +128,16 @@ def neighbours_of(graph: ModelGraph, node: Node) -> int:
     """Return how many calls use the layer's weight."""
     storages = {param.storage for param in node.params}
     return sum(any(p.storage in storages for p in other.params) for other in graph)
+
+
+def _heads(graph: ModelGraph, node: Node) -> int:
+    """Return how many last layers follow: a detector has one for classes and one for boxes."""
+    last = neighbours.last_layers(graph)
+    reached = {node.id}
+    for other in graph.nodes[graph.order[node.id] :]:
+        if any(ref.node in reached for ref in other.inputs):
+            reached.add(other.id)
+    return len(reached & last)
 
 
 def rewrite(context: Context, site: Flattened, _options: FlattenedOptions) -> tuple[Rewrite, ...]:
