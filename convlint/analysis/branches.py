@@ -89,6 +89,10 @@ def joined(graph: ModelGraph) -> tuple[Joined, ...]:
 
     Parts that do not depend on the model's input count as parts that stay as they are.
     """
+    return graph.once(_all_joined)
+
+
+def _all_joined(graph: ModelGraph) -> tuple[Joined, ...]:
     readers: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     for node in graph:
         if not isinstance(node.op, ir.Conv) or node.op.transposed:
@@ -137,15 +141,19 @@ def _branches(graph: ModelGraph, concat: Node, start: int, joints: list[str]) ->
     found: list[Branch] = []
     for ref in concat.inputs:
         node, stop = graph[ref.node], start + graph.spec(ref).shape[1]
-        users = [user.id for user in graph.users(node)]
-        alone = users == [concat.id] and concat.inputs.count(ref) == 1
-        if node.op == ir.Concat(1) and alone:
+        if node.op == ir.Concat(1) and _is_alone(graph, node, ref, concat):
             joints.append(node.id)
             found += _branches(graph, node, start, joints)
         else:
             found.append(_branch(graph, ref, start, stop))
         start = stop
     return tuple(found)
+
+
+def _is_alone(graph: ModelGraph, node: Node, ref: Ref, concat: Node) -> bool:
+    """Tell whether the concatenation alone reads the node, and once."""
+    users = [user.id for user in graph.users(node)]
+    return users == [concat.id] and concat.inputs.count(ref) == 1
 
 
 def _branch(graph: ModelGraph, ref: Ref, start: int, stop: int) -> Branch:

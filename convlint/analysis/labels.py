@@ -41,6 +41,8 @@ class Labels:
 
     def simplified(self) -> Labels:
         """Return the same labels without dims along which nothing varies."""
+        if len(self.dims) == 1 and self.cells:
+            return self if len(set(self.cells)) > 1 else uniform(self.cells[0])
         found = self
         for dim in self.dims:
             slices = _slices(found, dim)
