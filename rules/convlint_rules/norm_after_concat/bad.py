@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 
-class BottleneckCSP(nn.Module):
-    """The block of YOLOv5 up to its third release: one norm over two joined convolutions."""
+class CrossStage(nn.Module):
+    """A cross-stage block: one norm over a deep and a short path, joined."""
 
     def __init__(self) -> None:
         super().__init__()

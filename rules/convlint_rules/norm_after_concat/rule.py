@@ -39,7 +39,7 @@ map is joined twice, and where a weight serves other calls too.
 
 Already done by
 ---------------
-AIMET. Of ONNX Runtime, OpenVINO, TVM and Inductor none was found to do it.
+AIMET. Others were not looked at for it.
 
 Options
 -------
@@ -47,8 +47,7 @@ None.
 
 References
 ----------
-A norm in eval mode acts on each channel alone; BottleneckCSP of YOLOv5 (to its release 3) and of
-YOLOv4-CSP joins two convolutions before a batch norm.
+A norm in eval mode acts on each channel alone.
 """
 
 from __future__ import annotations
