@@ -84,7 +84,8 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     A TARGET is a file, a folder, file.py:EXPR or package.module:EXPR. Without one, the models
     declared in pyproject.toml are checked.
 
-    Exit code: 0 nothing to say, 1 findings, 2 something asked for could not be done.
+    Exit code: 0 nothing new, 1 new findings or a broken limit, 2 something asked for could not be
+    done.
     """
     from convlint.cli import reports
 
