@@ -162,6 +162,35 @@ def test_inputs_are_words_not_code(project: Path, evil: str) -> None:
     assert not (project / "owned").exists()
 
 
+FAKE = """#!/bin/sh
+printf '%s\\n' "$*" >> "$(dirname "$0")/calls"
+"""
+
+
+@pytest.mark.parametrize(
+    ("torch", "code", "installs"),
+    [("", 0, ["/source dir"]), ("cpu", 0, ["torch --index-url", "/source dir"]), ("cuda", 2, [])],
+)
+def test_convlint_is_installed_and_torch_where_asked_for(
+    project: Path, tmp_path: Path, torch: str, code: int, installs: list[str]
+) -> None:
+    """torch is the job's own unless the CPU build is asked for by name."""
+    python = tmp_path / "python"
+    python.write_text(FAKE)
+    python.chmod(0o755)
+    inputs = {"python": str(python), "install-torch": torch}
+    ran = run_step(
+        ACTION, "Install convlint", project, inputs, {"github.action_path": "/source dir"}
+    )
+    assert ran.code == code
+    calls = tmp_path / "calls"
+    lines = calls.read_text().splitlines() if calls.exists() else []
+    assert len(lines) == len(installs)
+    for line, words in zip(lines, installs, strict=True):
+        assert line.startswith("-m pip install")
+        assert words in line
+
+
 def test_no_step_puts_an_expression_into_a_script() -> None:
     """Inputs reach scripts through the environment alone, everywhere."""
     for path in (ACTION, COMMENT):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -25,21 +24,34 @@ def pair(base: Sequence[ModelReport], head: Sequence[ModelReport]) -> tuple[Pair
     models that are all there is are a pair whatever they are called.
     """
     then: dict[int, ModelReport] = {}
-    left = list(base)
+    left = {id(model): model for model in base}
     for key in (_target, _name, _file):
-        olds, news = Counter(map(key, left)), Counter(key(m) for m in head if id(m) not in then)
-        for model in head:
-            name = key(model)
-            if id(model) in then or (key is not _target and (olds[name], news[name]) != (1, 1)):
-                continue
-            match = next((old for old in left if key(old) == name), None)
-            if match is not None:
-                then[id(model)] = match
-                left.remove(match)
+        for old, new in _matches(key, tuple(left.values()), [m for m in head if id(m) not in then]):
+            then[id(new)] = left.pop(id(old))
     if len(base) == len(head) == 1 and left:
-        then[id(head[0])] = left.pop()
+        then[id(head[0])] = left.pop(id(base[0]))
     pairs: list[Pair] = [(then.get(id(model)), model) for model in head]
-    return (*pairs, *((old, None) for old in left))
+    return (*pairs, *((old, None) for old in left.values()))
+
+
+def _matches(
+    key: Callable[[ModelReport], str], base: Sequence[ModelReport], head: Sequence[ModelReport]
+) -> Iterator[tuple[ModelReport, ModelReport]]:
+    """Yield the models with equal keys: in order by target, else where one of each has it."""
+    olds, news = _grouped(key, base), _grouped(key, head)
+    for name, found in news.items():
+        others = olds.get(name, [])
+        if key is _target or len(found) == len(others) == 1:
+            yield from zip(others, found, strict=False)
+
+
+def _grouped(
+    key: Callable[[ModelReport], str], models: Sequence[ModelReport]
+) -> dict[str, list[ModelReport]]:
+    groups: dict[str, list[ModelReport]] = {}
+    for model in models:
+        groups.setdefault(key(model), []).append(model)
+    return groups
 
 
 def with_base(outcomes: Sequence[Outcome], base: Sequence[ModelReport]) -> tuple[Outcome, ...]:
