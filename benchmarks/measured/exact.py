@@ -25,6 +25,11 @@ def _plain(name: str) -> nn.Module:
     return made
 
 
+def _stem() -> nn.Module:
+    net = _plain("resnet18")
+    return nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
+
+
 def rows() -> Iterator[Rewritten]:
     """Yield the rows in the order of their codes."""
     yield from _pooling()
@@ -36,7 +41,9 @@ def rows() -> Iterator[Rewritten]:
 
 
 def _pooling() -> Iterator[Rewritten]:
-    yield Rewritten("CL401", "densenet121", lambda: _plain("densenet121"), _IMAGE, ("CL401",))
+    yield Rewritten(
+        "CL401", "densenet121", lambda: _plain("densenet121"), _IMAGE, ("CL401",), whole=True
+    )
     yield Rewritten(
         "CL401-transition",
         "densenet121's first transition",
@@ -49,7 +56,7 @@ def _pooling() -> Iterator[Rewritten]:
 def _upsampling() -> Iterator[Rewritten]:
     yield Rewritten(
         "CL402", "lraspp_mobilenet_v3_large", lambda: parts.out_of(_zoo("lraspp_mobilenet_v3_large")),
-        _IMAGE, ("CL402",),
+        _IMAGE, ("CL402",), whole=True,
     )  # fmt: skip
     yield Rewritten(
         "CL402-decoder",
@@ -64,6 +71,7 @@ def _upsampling() -> Iterator[Rewritten]:
         lambda: parts.smp("pspnet", "efficientnet-b0"),
         _IMAGE,
         ("CL403",),
+        whole=True,
     )
     yield Rewritten(
         "CL403+CL408",
@@ -80,7 +88,12 @@ def _upsampling() -> Iterator[Rewritten]:
         ("CL404",),
     )
     yield Rewritten(
-        "CL405", "smp Unet, resnet18", lambda: parts.smp("unet", "resnet18"), _IMAGE, ("CL405",)
+        "CL405",
+        "smp Unet, resnet18",
+        lambda: parts.smp("unet", "resnet18"),
+        _IMAGE,
+        ("CL405",),
+        whole=True,
     )
     yield Rewritten(
         "CL405-step",
@@ -100,7 +113,12 @@ def _upsampling() -> Iterator[Rewritten]:
 
 def _merging() -> Iterator[Rewritten]:
     yield Rewritten(
-        "CL408", "mobilenet_v3_small", lambda: _plain("mobilenet_v3_small"), _IMAGE, ("CL408",)
+        "CL408",
+        "mobilenet_v3_small",
+        lambda: _plain("mobilenet_v3_small"),
+        _IMAGE,
+        ("CL408",),
+        whole=True,
     )
     yield Rewritten(
         "CL409",
@@ -108,12 +126,21 @@ def _merging() -> Iterator[Rewritten]:
         lambda: timm.create_model("mobileone_s0", pretrained=False),
         _IMAGE,
         ("CL409",),
+        whole=True,
     )
     yield Rewritten(
         "CL409-repvgg",
         "timm repvgg_a0",
         lambda: timm.create_model("repvgg_a0", pretrained=False),
         _IMAGE,
+        ("CL409",),
+        whole=True,
+    )
+    yield Rewritten(
+        "CL409-block",
+        "mobileone_s0's second stage",
+        lambda: timm.create_model("mobileone_s0", pretrained=False).stages[1],
+        ((1, 48, 56, 56),),
         ("CL409",),
     )
     yield Rewritten("CL411", "one conv called twice", parts.Twice, ((1, 64, 56, 56),), ("CL411",))
@@ -187,15 +214,15 @@ def _folding() -> Iterator[Rewritten]:
     )
     yield Rewritten(
         "CL421",
-        "resnet18 on a grey image repeated three times",
-        lambda: parts.Grey(_plain("resnet18")),
+        "resnet18's stem on a grey image repeated three times",
+        lambda: parts.Grey(_stem()),
         ((1, 1, 224, 224),),
         ("CL421",),
     )
     yield Rewritten(
         "CL426",
-        "resnet18 with the input's scaling in the model",
-        lambda: parts.Scaled(_plain("resnet18")),
+        "resnet18's stem with the image's scaling in the model",
+        lambda: parts.Scaled(_stem()),
         _IMAGE,
         ("CL426",),
     )
@@ -208,6 +235,7 @@ def _elementwise() -> Iterator[Rewritten]:
         lambda: timm.create_model("legacy_seresnet18", pretrained=False),
         _IMAGE,
         ("CL422",),
+        whole=True,
     )
     yield Rewritten(
         "CL424",

@@ -26,9 +26,9 @@ again with `--only NAME`. For your own model: `convlint measure model.py --backe
 
 - Every figure is **after / before**: 0.71 takes 71 % of the time, 1.05 is slower. In brackets the
   interval that holds the median with 95 % certainty, from order statistics of the pairs.
-- Both models are called in turn, in alternating order, after a warm-up of each: what else the
-  machine was doing fell on both. Read ratios; there are no milliseconds here on purpose, since
-  other programs ran on the machine meanwhile.
+- Both models are called in turn, in alternating order, after a warm-up of each. Times are
+  processor times of one thread; there are no milliseconds here on purpose, since other programs
+  ran on the machine meanwhile.
 - One thread, batch 1, float32, random weights. `torch.compile` without freezing. ONNX files from
   `torch.onnx.export`. Another processor, batch or precision gives other figures.
 - *MACs* and *bytes* are counted by convlint: multiply-accumulates, and bytes read and written by

@@ -60,11 +60,12 @@ class SegFormerHead(nn.Module):
         self.classify = nn.Conv2d(width, 19, 1)
 
     def forward(self, *maps: torch.Tensor) -> torch.Tensor:
-        size = maps[0].shape[2:]
-        same = [
-            F.interpolate(embed(each), size=size, mode="bilinear", align_corners=False)
-            for embed, each in zip(self.embed, maps, strict=True)
-        ]
+        """Return the classes of each position of the largest map."""
+        first, *rest = (embed(each) for embed, each in zip(self.embed, maps, strict=True))
+        size = first.shape[2:]
+        same = [first]
+        for each in rest:
+            same.append(F.interpolate(each, size=size, mode="bilinear", align_corners=False))
         mixed = torch.relu(self.norm(self.mix(torch.cat(same[::-1], dim=1))))
         classes: torch.Tensor = self.classify(mixed)
         return classes
@@ -79,6 +80,7 @@ class Exchange(nn.Module):
         self.last.branches = nn.ModuleList(nn.Identity() for _ in self.last.branches)
 
     def forward(self, *maps: torch.Tensor) -> list[torch.Tensor]:
+        """Return the four mixed maps."""
         found: list[torch.Tensor] = self.last(list(maps))
         return found
 
@@ -91,6 +93,7 @@ class Twice(nn.Module):
         self.conv = nn.Conv2d(64, 64, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return one call gated by the other."""
         return torch.relu(self.conv(x)) * torch.sigmoid(self.conv(x))
 
 
@@ -103,6 +106,7 @@ class Pyramid(nn.Module):
         self.mix = nn.Conv2d(4 * 256, 256, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the pools of three sizes, mixed."""
         mixed: torch.Tensor = self.mix(torch.cat([x, *(pool(x) for pool in self.pools)], 1))
         return mixed
 
@@ -149,6 +153,7 @@ class Focus(nn.Module):
         self.norm = nn.BatchNorm2d(32)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the map at half the resolution."""
         slices = [x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]]
         return F.silu(self.norm(self.conv(torch.cat(slices, 1))))
 
@@ -161,6 +166,7 @@ class Causal(nn.Module):
         self.conv = nn.Conv1d(25, 25, 7, padding=6 * 64, dilation=64)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a sequence of the same length."""
         return torch.relu(self.conv(x)[:, :, : -6 * 64].contiguous())
 
 
@@ -173,6 +179,7 @@ class HalfRead(nn.Module):
         self.next = nn.Conv2d(64, 64, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the first half of the channels gives."""
         return torch.relu(self.next(torch.relu(self.conv(x)[:, :64])))
 
 
@@ -196,6 +203,7 @@ class BottleneckCSP(nn.Module):
         self.last = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return both ways, normed and mixed."""
         both = torch.cat([self.body(self.first(x)), self.short(x)], 1)
         mixed: torch.Tensor = self.last(F.leaky_relu(self.norm(both), 0.1))
         return mixed
@@ -209,6 +217,7 @@ class CoordConv(nn.Module):
         self.conv = nn.Conv2d(66, 64, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the map convolved with its coordinates."""
         n, _, h, w = x.shape
         rows = torch.linspace(-1, 1, h, dtype=x.dtype).view(1, 1, h, 1).expand(n, 1, h, w)
         columns = torch.linspace(-1, 1, w, dtype=x.dtype).view(1, 1, 1, w).expand(n, 1, h, w)
@@ -223,6 +232,7 @@ class Grey(nn.Module):
         self.model = model
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the model's answer to three equal channels."""
         found: torch.Tensor = self.model(x.repeat(1, 3, 1, 1))
         return found
 
@@ -236,6 +246,7 @@ class Scaled(nn.Module):
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the model's answer to the scaled image."""
         found: torch.Tensor = self.model(x / self.std)
         return found
 
@@ -248,6 +259,7 @@ class Labels(nn.Module):
         self.classify = nn.Conv2d(64, 21, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the class of each position."""
         return torch.softmax(self.classify(x), 1).argmax(1)
 
 
@@ -259,5 +271,6 @@ class HandSwish(nn.Module):
         self.conv = nn.Conv2d(64, 64, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the map after the activation."""
         x = self.conv(x)
         return x * F.relu6(x + 3) / 6

@@ -15,7 +15,8 @@ Shapes = tuple[tuple[int, ...], ...]
 class Rewritten:
     """A model now and with the rewrites of exact rules made: ``rules`` are codes.
 
-    ``profile`` is the target under which the rule speaks.
+    ``profile`` is the target under which the rule speaks. ``whole`` nets are not given to
+    ``torch.compile``, which takes minutes for them: a row of their part has its figure.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Rewritten:
     shapes: Shapes
     rules: tuple[str, ...]
     profile: str = "generic"
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

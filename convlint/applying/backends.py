@@ -7,6 +7,7 @@ import io
 import logging
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,11 @@ def runner(
         "openvino": _openvino,
         "cuda": _cuda,
     }
-    made = makers[backend](model, inputs, threads)
     try:
-        made()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = makers[backend](model, inputs, threads)
+            made()
     except Unavailable:
         raise
     except Exception as error:

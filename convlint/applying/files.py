@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +43,9 @@ def write(made: Applied, given: Given, files: Files) -> tuple[Written, ...]:
         path = Path(text)
         part = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
-            note = writers[kind](made, given, part)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                note = writers[kind](made, given, part)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -27,6 +27,7 @@ from convlint.tracing.tensors import tensors_in
 from convlint.work import ChangeTold, Timed, Timing, WorkReply
 
 _LEAST, _MOST = 7, 400
+Clock = Callable[[], float]
 NOW, ALL = "now", "all exact rewrites"
 
 
@@ -89,10 +90,15 @@ def machine(timing: Timing) -> str:
 
 
 def _at_batch(given: Given, batch: int | None) -> Given:
-    if batch is None:
+    """Return the same with another batch size, in every input that has that of the first."""
+    if batch is None or not given.specs[0].shape:
         return given
+    old = given.specs[0].shape[0]
     specs = tuple(
-        msgspec.structs.replace(spec, shape=(batch, *spec.shape[1:])) for spec in given.specs
+        msgspec.structs.replace(spec, shape=(batch, *spec.shape[1:]))
+        if spec.shape[:1] == (old,)
+        else spec
+        for spec in given.specs
     )
     args, kwargs = inputs.make(specs, "cpu")
     return Given(given.target, given.expression, given.model, args, kwargs, specs, given.inferred)
@@ -161,9 +167,13 @@ def _as_dtype(variant: Variant, dtype: str) -> Variant:
 
 
 def on_backend(
-    backend: str, variants: Sequence[Variant], timing: Timing
+    backend: str, variants: Sequence[Variant], timing: Timing, clock: Clock = time.perf_counter
 ) -> tuple[list[Timed], list[str]]:
-    """Return the times of all variants on one backend, and a sentence for each that did not run."""
+    """Return the times of all variants on one backend, and a sentence for each that did not run.
+
+    With one thread ``clock`` may be ``time.process_time``, which stands still while other programs
+    have the processor.
+    """
     runners: list[tuple[Variant, Runner]] = []
     skipped = []
     for variant in variants:
@@ -175,7 +185,7 @@ def on_backend(
             skipped.append(f"{backend}, {variant.name}: {error}")
             continue
         runners.append((variant, call))
-    samples = _interleaved([call for _, call in runners], timing.seconds)
+    samples = _interleaved([call for _, call in runners], timing.seconds, clock)
     first, base = samples[0], runners[0][0].macs
     rows = [
         _row(backend, variant, times, first, base)
@@ -184,19 +194,19 @@ def on_backend(
     return rows, skipped
 
 
-def _interleaved(calls: Sequence[Runner], seconds: float) -> list[list[float]]:
+def _interleaved(calls: Sequence[Runner], seconds: float, clock: Clock) -> list[list[float]]:
     """Return the seconds of each call, all called in turn until the time is up."""
     for call in calls:
         call()
     samples: list[list[float]] = [[] for _ in calls]
-    until = time.perf_counter() + seconds
+    until = clock() + seconds
     rounds = 0
-    while rounds < _MOST and (rounds < _LEAST or time.perf_counter() < until):
+    while rounds < _MOST and (rounds < _LEAST or clock() < until):
         order = range(len(calls)) if rounds % 2 == 0 else range(len(calls) - 1, -1, -1)
         for place in order:
-            started = time.perf_counter()
+            started = clock()
             calls[place]()
-            samples[place].append(time.perf_counter() - started)
+            samples[place].append(clock() - started)
         rounds += 1
     return samples
 

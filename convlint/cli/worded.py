@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from convlint.work import Timed, WorkReply
+from convlint.analysis.folding import fold
+from convlint.work import ChangeTold, Timed, WorkReply
 
 _UNITS = (("G", 10**9), ("M", 10**6), ("k", 10**3))
+_KINDS = {
+    "state_dict": "state_dict",
+    "program": "torch.export program",
+    "onnx": "ONNX model",
+    "source": "Python source",
+}
 _SIZES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
@@ -26,9 +34,7 @@ def _applied(reply: WorkReply) -> Iterator[str]:
     yield f"{report.target}{_inputs(reply)}"
     if reply.random_weights:
         yield "weights: those of the constructor (--weights FILE loads trained ones)"
-    for change in reply.changes:
-        kind = "" if change.exact else " (new layers are untrained: retrain)"
-        yield f"  made {change.code} {change.name}: {', '.join(change.modules)}{kind}"
+    yield from (f"  made {words}" for words in _made(reply.changes))
     for text in reply.refused:
         yield f"  refused {text}"
     if not reply.changes:
@@ -37,13 +43,23 @@ def _applied(reply: WorkReply) -> Iterator[str]:
     yield from _totals(reply)
     for written in reply.written:
         note = f" ({written.note})" if written.note else ""
-        yield f"wrote {written.kind.replace('_', ' ')}: {written.path}, {size(written.bytes)}{note}"
+        yield f"wrote {_KINDS[written.kind]} {_near(written.path)}, {size(written.bytes)}{note}"
+
+
+def _made(changes: tuple[ChangeTold, ...]) -> Iterator[str]:
+    """Yield one line a rule, its places folded."""
+    for code in dict.fromkeys(change.code for change in changes):
+        same = [change for change in changes if change.code == code]
+        times = f", {len(same)} times" if len(same) > 1 else ""
+        where = ", ".join(fold(module for change in same for module in change.modules))
+        kind = "" if same[0].exact else " (new layers are untrained: retrain)"
+        yield f"{code} {same[0].name}{times}: {where}{kind}"
 
 
 def _proof(reply: WorkReply) -> Iterator[str]:
     if reply.largest_difference is not None:
         yield (
-            f"outputs in float64 on two random inputs: the largest difference is "
+            f"outputs in float64 on random inputs: the largest difference is "
             f"{reply.largest_difference:.1e} of their scale (bound 1e-09)"
         )
     yield from reply.notes
@@ -92,18 +108,26 @@ def _timed(reply: WorkReply) -> Iterator[str]:
         yield ""
         yield f"{backend}, {rows[0].runs} calls of each in turn, medians [95 % interval]"
         width = max(len(row.variant) for row in rows)
-        yield f"  {'':{width}} {'MACs':>10} {'of it':>7} {'ms':>8} {'':19} {'time':>6}"
-        for row in rows:
-            yield _time_row(row, width, first=row is rows[0])
+        yield f"  {'':{width}} {'MACs':>9} {'':7} {'ms':>9}"
+        yield from (_time_row(row, width, first=row is rows[0]) for row in rows)
     for text in reply.skipped:
         yield f"skipped {text}"
     yield from reply.notes
 
 
 def _time_row(row: Timed, width: int, *, first: bool) -> str:
-    times = f"{row.seconds * 1e3:8.2f} [{row.low * 1e3:.2f}, {row.high * 1e3:.2f}]"
-    text = f"  {row.variant:{width}} {number(row.macs):>10} {row.macs_ratio:6.3f}x {times:28}"
-    return text.rstrip() if first else f"{text} {row.ratio:5.2f}x {verdict(row)}"
+    ms = f"{_ms(row.seconds):>9} [{_ms(row.low)}, {_ms(row.high)}]"
+    macs = f"{number(row.macs):>9}"
+    if first:
+        return f"  {row.variant:{width}} {macs} {'':7} {ms}"
+    ratio = f"{row.ratio:.3f}x [{row.ratio_low:.3f}, {row.ratio_high:.3f}]"
+    return f"  {row.variant:{width}} {macs} {row.macs_ratio:.3f}x  {ms:28} {ratio} {verdict(row)}"
+
+
+def _ms(seconds: float) -> str:
+    """Return milliseconds with three digits: "0.0812", "12.3", "1840"."""
+    value = seconds * 1e3
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def verdict(row: Timed) -> str:
@@ -134,7 +158,16 @@ def size(value: int) -> str:
     return f"{value} B"
 
 
+def _near(path: str) -> str:
+    """Return a path as seen from the current folder, where it is in it."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+
+
 def _change(before: int, after: int) -> str:
     if before == after:
         return "same"
-    return f"{100 * (after - before) / before:+.1f} %" if before else "new"
+    if not before:
+        return "new"
+    percent = 100 * (after - before) / before
+    return f"{percent:+.1f} %" if abs(percent) >= 0.1 else f"{percent:+.1g} %"

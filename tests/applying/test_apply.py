@@ -285,3 +285,13 @@ def test_a_fault_that_fresh_weights_hide_is_found():
     assert right.largest_difference is not None and right.largest_difference < 1e-15
     with torch.no_grad():
         torch.testing.assert_close(right.module(x), model.eval()(x))
+
+
+def test_outputs_without_a_number_prove_nothing():
+    """Weights that are NaN give equal NaNs, whatever the rewrite: said, not compared."""
+    model = Two()
+    with torch.no_grad():
+        model.first.weight.fill_(float("nan"))
+    made = apply(Task(model, (torch.randn(1, 3, 4, 4),), {}, (_rule("tests.applying.wrong:same"),)))
+    assert made.largest_difference is None
+    assert "NaN" in made.note
