@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -122,24 +122,37 @@ def check_limits(
     A limit on an increase needs a base: without one it says that it was not checked. ``compared``
     says that a base was asked for, so that a model without one is new.
     """
-    severities = {one.rule.meta.code: one.severity for one in active}
-    return tuple(_check(outcome, severities, compared) for outcome in outcomes)
+    asked = _Asked(
+        {one.rule.meta.code: one.severity for one in active},
+        compared=compared,
+        exact=any(one.rule.meta.exact for one in active),
+    )
+    return tuple(_check(outcome, asked) for outcome in outcomes)
 
 
-def _check(outcome: Outcome, severities: Mapping[str, Severity], compared: bool) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The severities of the rules that are on, whether there is a base, whether exact rules ran."""
+
+    severities: Mapping[str, Severity]
+    compared: bool
+    exact: bool
+
+
+def _check(outcome: Outcome, asked: _Asked) -> Outcome:
     report = outcome.report
-    limits = [limit for limit in outcome.limits if _CODES[limit.key] in severities]
+    limits = [limit for limit in outcome.limits if _CODES[limit.key] in asked.severities]
     if not limits or not outcome.checked:
         return outcome
     told, findings, words = [], [], []
     for limit in limits:
         if limit.increase and report.base is None:
-            words.append(_unchecked(limit, compared))
+            words.append(_unchecked(limit, asked.compared))
             continue
         budget = _budget(limit, report)
         told.append(budget)
         if budget.over > 0:
-            findings.append(_finding(budget, limit, outcome, severities[budget.code]))
+            findings.append(_finding(budget, limit, outcome, asked))
         elif report.status != "complete":
             words.append(_doubtful(limit))
     changed = msgspec.structs.replace(
@@ -166,16 +179,16 @@ def _budget(limit: Limit, report: ModelReport) -> Budget:
     )
 
 
-def _finding(budget: Budget, limit: Limit, outcome: Outcome, severity: Severity) -> Finding:
+def _finding(budget: Budget, limit: Limit, outcome: Outcome, asked: _Asked) -> Finding:
     identity = outcome.report.expression or outcome.report.target.rpartition(":")[2]
     kind = "percent" if limit.percent is not None else "amount"
     facts = "\0".join((budget.code, identity, kind)).encode()
     return Finding(
         code=budget.code,
         name=budget.key,
-        severity=severity,
+        severity=asked.severities[budget.code],
         exact=False,
-        message=message(budget),
+        message=message(budget, exact=asked.exact),
         modules=(),
         location=outcome.place,
         related=(),
@@ -185,8 +198,11 @@ def _finding(budget: Budget, limit: Limit, outcome: Outcome, severity: Severity)
     )
 
 
-def message(budget: Budget) -> str:
-    """Return the broken limit in words: value, limit, by how much, and what can be reached."""
+def message(budget: Budget, *, exact: bool = True) -> str:
+    """Return the broken limit in words: value, limit, by how much, and what can be reached.
+
+    ``exact`` says that exact rules ran, so that what they reach is known.
+    """
     over = amount(budget.quantity, budget.over)
     value = amount(budget.quantity, budget.value)
     share = f" ({percent(budget.over, budget.most)})" if budget.most else ""
@@ -199,7 +215,7 @@ def message(budget: Budget) -> str:
             f"{value}, {more}{grown} more than the base's "
             f"{amount(budget.quantity, budget.base)}: {over} over the limit of +{budget.limit}"
         )
-    return f"{text}; {_least(budget)}"
+    return f"{text}; {_least(budget) if exact else 'no exact rule is on to lower it'}"
 
 
 def _least(budget: Budget) -> str:

@@ -21,7 +21,7 @@ from tests.gate.made import outcome, span
 ACTIVE = tuple(
     ActiveRule(rule, Severity.ERROR, Options())
     for rule in gate.known_rules()
-    if gate.is_budget(rule.meta.code)
+    if gate.is_budget(rule.meta.code) or rule.meta.exact
 )
 
 
@@ -95,6 +95,16 @@ def test_a_broken_limit_says_what_exact_rewrites_reach(least: int, said: str) ->
     assert found.message.endswith(said)
     assert found.budget is not None
     assert found.budget.least == least
+
+
+def test_without_exact_rules_nothing_is_said_of_what_they_reach() -> None:
+    """What was not looked for is not said not to be there."""
+    limits = tuple(one for one in ACTIVE if gate.is_budget(one.rule.meta.code))
+    model = dataclasses.replace(
+        net(Totals(macs=9)), limits=parse_limits("max-macs", "1 MACs", "here")
+    )
+    (checked,) = gate.check_limits([model], limits, compared=False)
+    assert checked.report.findings[0].message.endswith("; no exact rule is on to lower it")
 
 
 def test_an_increase_is_measured_from_the_base() -> None:
