@@ -114,8 +114,9 @@ def last_line(told: Comparison) -> str:
     """Return how much was compared and what came of it."""
     total = told.summary
     models = "1 model" if total.models == 1 else f"{total.models} models"
+    new = "1 new finding" if total.new == 1 else f"{total.new} new findings"
     return (
-        f"{models}, {total.changed} changed, {total.new} new findings, {total.fixed} fixed, "
+        f"{models}, {total.changed} changed, {new}, {total.fixed} fixed, "
         f"{total.known} known, {total.failed} failed"
     )
 
@@ -161,8 +162,7 @@ def verdict(told: Comparison) -> str:
     total = told.summary
     if total.failed:
         return f"{total.failed} of {total.models} models could not be read"
-    news = "no new findings" if not total.new else f"{total.new} new findings"
-    news = "1 new finding" if total.new == 1 else news
+    news = {0: "no new findings", 1: "1 new finding"}.get(total.new, f"{total.new} new findings")
     return news + (f", {total.fixed} fixed" if total.fixed else "")
 
 
