@@ -1,8 +1,9 @@
 """Writes what the documentation quotes of convlint anew, from convlint itself.
 
 ``python docs/update.py`` rewrites the output below every ``$ convlint ...`` in README.md's
-``console`` blocks, a page in docs/rules/ for every rule, and the schema of the configuration. With ``--check`` it writes
-nothing and exits with 1 where something is out of date.
+``console`` blocks and its table of rules, a page in docs/rules/ for every rule, and the schema of
+the configuration. With ``--check`` it writes nothing and exits with 1 where something is out of
+date.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from convlint import gate
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = "100"
 
+_TABLE = re.compile(r"(?<=<!-- rules -->\n)(.*?)(?=<!-- end of rules -->)", re.DOTALL)
 _CONSOLE = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -33,7 +35,19 @@ def run_convlint(command: str) -> subprocess.CompletedProcess[str]:
 
 def render_readme(text: str) -> str:
     """Return the page with the output of every quoted command as it is now."""
+    text = _TABLE.sub(lambda _: render_table(), text)
     return _CONSOLE.sub(lambda match: _render_block(match[1]), text)
+
+
+def render_table() -> str:
+    """Return the rules as a Markdown table: exact ones first, then those that need retraining."""
+    rows = ["", "| code | name | finds | level |", "|---|---|---|---|"]
+    rules = sorted(gate.known_rules(), key=lambda rule: (not rule.meta.exact, rule.meta.code))
+    for meta in (rule.meta for rule in rules if not rule.meta.code.startswith("CL7")):
+        link = f"[{meta.name}](docs/rules/{meta.name}.md)"
+        kind = "exact, " if meta.exact else ""
+        rows.append(f"| {meta.code} | {link} | {meta.summary} | {kind}{meta.severity.value} |")
+    return "\n".join([*rows, "", ""])
 
 
 def render_rules() -> dict[Path, str]:
