@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -78,7 +79,12 @@ def test_training_strides_and_real_tensors_are_left_to_torch() -> None:
     assert quick.of_layer(relu, (meta(IMAGE, dtype=torch.int64),), {}) is None
 
 
-@pytest.mark.parametrize("func", sorted(quick._SAME_SHAPE, key=str), ids=str)
+def _named(func: Any) -> str:
+    """Return a name that is the same in every process."""
+    return f"{type(func).__name__} {func.__name__}"
+
+
+@pytest.mark.parametrize("func", sorted(quick._SAME_SHAPE, key=_named), ids=_named)
 def test_an_activation_gives_what_torch_gives(func: object) -> None:
     """The same for functions; one that writes into its input returns it."""
     x = meta(IMAGE)
