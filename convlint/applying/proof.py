@@ -52,7 +52,7 @@ def telling(outputs: list[list[torch.Tensor]]) -> bool:
     return any(bool(torch.isfinite(tensor).any()) for trial in outputs for tensor in trial)
 
 
-class Doubled(TorchFunctionMode):
+class Doubled(TorchFunctionMode):  # type: ignore[misc]  # torch gives it no type
     """While active, calls that ask for a smaller floating dtype get float64.
 
     A model that says ``.float()`` or ``dtype=torch.float32`` on the way can then be compared as

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from convlint.pipeline import Job
     from convlint.settings import Settings
 
-_KEYS = (
+_WITHOUT_BIAS = (
     "old checkpoints no longer load strictly: the keys of a removed bias are gone, and a norm's"
-    " running_mean is to be lowered by it (convlint apply --save writes the mapping)"
+    " running_mean is to be lowered by it (convlint apply --save writes such a state_dict, and the"
+    " old keys of each new one)"
 )
+_AS_BEFORE = "old checkpoints load as before"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,7 +62,7 @@ def fix(**flags: Any) -> int:
     for left in todo:
         output.stderr(_by_hand(left))
     if fixes and not flags["quiet"]:
-        output.stderr(f"note: {_KEYS}")
+        output.stderr(f"note: {_checkpoints(fixes)}")
         if not flags["write"]:
             output.stderr("nothing was written: run again with --write")
     if run.report.summary.exit_code == 2:
@@ -80,6 +82,11 @@ def _job(flags: dict[str, Any]) -> Job:
         python=flags["python"],
         limits=Limits(flags["timeout"], flags["memory"], 0),
     )
+
+
+def _checkpoints(fixes: tuple[FileFix, ...]) -> str:
+    edits = [edit.name for one in fixes for finding in one.findings for edit in finding.fix]
+    return _WITHOUT_BIAS if "bias" in edits else _AS_BEFORE
 
 
 def _files(outcomes: Any) -> dict[str, Any]:
@@ -130,4 +137,5 @@ def _by_hand(left: ToDo) -> str:
     where = f"{finding.location.path}:{finding.location.line}" if finding.location else "?"
     change = ", ".join(f"{edit.name}={edit.value}" for edit in finding.fix)
     what = f"{where}: {finding.code} {finding.name}: {left.why}; by hand: set {change}"
-    return f"{what} where {', '.join(finding.module_groups)} is built"
+    are = "is" if len(finding.modules) == 1 else "are"
+    return f"{what} where {', '.join(finding.module_groups)} {are} built"

@@ -68,23 +68,50 @@ def _require_literal(value: cst.BaseExpression, name: str) -> None:
 
 
 def _appended(call: cst.Call, name: str, value: cst.BaseExpression) -> list[cst.Arg]:
-    """Return the arguments with one more, a line of its own where the others have theirs."""
+    """Return the arguments with one more, a line of its own where the others have theirs.
+
+    A comment behind the last argument stays behind it.
+    """
     equal = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
     new = cst.Arg(value=value, keyword=cst.Name(name), equal=equal)
     if not call.args:
         return [new]
     last = call.args[-1]
-    before = call.args[-2].comma if len(call.args) > 1 else None
-    between = before if isinstance(before, cst.Comma) else cst.Comma(
-        whitespace_after=cst.SimpleWhitespace(" ")
-    )  # fmt: skip
+    closing = last.whitespace_after_arg
     if isinstance(last.comma, cst.Comma):
-        new = new.with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg)
-        joined = last.with_changes(comma=between, whitespace_after_arg=cst.SimpleWhitespace(""))
-        return [*call.args[:-1], joined, new]
-    new = new.with_changes(whitespace_after_arg=last.whitespace_after_arg)
-    return [
-        *call.args[:-1],
-        last.with_changes(comma=between, whitespace_after_arg=cst.SimpleWhitespace("")),
-        new,
-    ]
+        closing = last.comma.whitespace_after
+        new = new.with_changes(comma=last.comma.with_changes(whitespace_after=_bare(closing)))
+    else:
+        new = new.with_changes(whitespace_after_arg=_bare(closing))
+    between = cst.Comma(whitespace_after=_with_comment(_between(call), closing))
+    joined = last.with_changes(comma=between, whitespace_after_arg=cst.SimpleWhitespace(""))
+    return [*call.args[:-1], joined, new]
+
+
+def _between(call: cst.Call) -> cst.BaseParenthesizableWhitespace:
+    """Return what stands between arguments: that of the first two, or that before the first."""
+    if len(call.args) > 1:
+        comma = call.args[-2].comma
+        assert isinstance(comma, cst.Comma)
+        return comma.whitespace_after
+    before = call.whitespace_before_args
+    lined = isinstance(before, cst.ParenthesizedWhitespace)
+    return before if lined else cst.SimpleWhitespace(" ")
+
+
+def _bare(space: cst.BaseParenthesizableWhitespace) -> cst.BaseParenthesizableWhitespace:
+    if not isinstance(space, cst.ParenthesizedWhitespace):
+        return space
+    first = space.first_line.with_changes(whitespace=cst.SimpleWhitespace(""), comment=None)
+    return space.with_changes(first_line=first)
+
+
+def _with_comment(
+    space: cst.BaseParenthesizableWhitespace, closing: cst.BaseParenthesizableWhitespace
+) -> cst.BaseParenthesizableWhitespace:
+    """Return ``space`` with the comment that ``closing`` begins with, in the place of its own."""
+    if not isinstance(closing, cst.ParenthesizedWhitespace):
+        return _bare(space)
+    if isinstance(space, cst.ParenthesizedWhitespace):
+        return space.with_changes(first_line=closing.first_line, empty_lines=())
+    return closing if closing.first_line.comment is not None else space

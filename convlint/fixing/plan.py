@@ -75,6 +75,7 @@ def _reason(finding: Finding, reports: tuple[ModelReport, ...], files: Mapping[s
         for layer in report.layers
         if layer.location is not None
         and (layer.location.path, layer.location.line) == (span.path, span.line)
+        and layer.location.column == span.column
     }
     if len(built) != 1 or len(finding.modules) != 1:
         return f"the line builds {len(built)} layers"
@@ -84,7 +85,11 @@ def _reason(finding: Finding, reports: tuple[ModelReport, ...], files: Mapping[s
 def _file(
     path: str, file: Path, at: Mapping[tuple[int, int], Finding]
 ) -> tuple[FileFix | None, list[ToDo]]:
-    before = file.read_text(encoding="utf-8")
+    try:
+        with file.open(encoding="utf-8", newline="") as opened:  # line ends as they are
+            before = opened.read()
+    except (OSError, UnicodeDecodeError):
+        return None, [ToDo(finding, "the file cannot be read as UTF-8") for finding in at.values()]
     after, done, todo = before, [], []
     for (line, column), finding in sorted(at.items(), reverse=True):
         try:

@@ -302,6 +302,7 @@ def test_fix_shows_and_writes_what_is_safe(run: Run, project: Path) -> None:
     assert "+        self.point = nn.Conv2d(3, 8, 1, dilation=1)  # a helper's" in shown.out
     assert "the line builds 2 layers; by hand: set dilation=1" in shown.err
     assert "its argument dilation is no literal; by hand" in shown.err
+    assert "old checkpoints load as before" in shown.err
     assert file.read_text() == BIASED
     written = run("fix", "biased.py", "--input", "2x3x16x16", "--select", "CL104", "--write")
     assert written.code == 1
