@@ -72,8 +72,10 @@ def _range_of(graph: ModelGraph, node: Node, values: tuple[Range, ...]) -> Range
 
 
 def hull(values: Iterable[Range]) -> Range:
-    """Return the smallest range that holds all the given ones."""
+    """Return the smallest range that holds all the given ones; any value where none is given."""
     values = tuple(values)
+    if not values:
+        return ANY
     return Range(min(v.low for v in values), max(v.high for v in values))
 
 
