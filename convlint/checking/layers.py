@@ -30,7 +30,7 @@ def layers(graph: ModelGraph, cost: GraphCost) -> tuple[Layer, ...]:
         key = (node.module, node.kind, *(weights or (node.id,)))
         calls[key] += 1
         new = [param for name, param in weights.items() if name not in seen]
-        seen |= weights.keys()
+        seen.update(weights)
         found.append(_layer(graph, node, cost, new, calls[key], fields.get(node.id)))
     return tuple(found)
 
