@@ -1,11 +1,11 @@
-"""The kernel of the live taps."""
+"""The kernel without its dead taps."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import torch
-from convlint_rules.dead_taps.rule import Dead
+from convlint_rules.dead_taps.rule import Taps
 
 from convlint.edit import GraphEdit
 from convlint.ir.graph import ModelGraph
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def weights(
-    graph: ModelGraph, site: Dead, edit: GraphEdit, values: Values
+    graph: ModelGraph, site: Taps, edit: GraphEdit, values: Values
 ) -> dict[str, torch.Tensor]:
-    """Return the kernel cut to its live taps, and the bias as it is."""
+    """Return the taps that read data, and the bias as it is."""
     node = graph[site.anchor]
     found = {}
-    for param in edit.added[0].params:
+    for param in (param for new in edit.added for param in new.params):
         old = values.of(node, param.role)
-        assert old is not None
-        if param.role == "weight":
-            for axis, (first, last) in enumerate(site.live, 2):
-                old = old.narrow(axis, first, last - first + 1)
-        found[param.storage] = old.contiguous()
+        if old is not None and param.role == "weight":
+            for axis, taps in enumerate(site.kept, 2):
+                old = old.index_select(axis, torch.tensor(tuple(taps), device=old.device))
+        if old is not None:
+            found[param.storage] = old.contiguous()
     return found

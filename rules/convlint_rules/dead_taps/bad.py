@@ -1,37 +1,38 @@
-"""Kernels wider than their maps."""
+"""Kernels that are larger than what they read."""
 
 import torch
 from torch import nn
 
 
 class Pyramid(nn.Module):
-    """Rates of 12 and 36 on a 28x28 map: of the second only the middle reads data."""
+    """Dilated branches on a 14x14 map: at 18 only the middle tap reads data, at 12 little does."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.example_input_array = torch.zeros(1, 3, 224, 224)
-        self.stem = nn.Conv2d(3, 64, 8, stride=8)
-        self.near = nn.Conv2d(64, 32, 3, padding=12, dilation=12)
-        self.far = nn.Conv2d(64, 32, 3, padding=36, dilation=36)  # expect: CL102
-        self.classes = nn.Conv2d(64, 21, 1)
+        self.stem = nn.Conv2d(3, 64, 16, stride=16)
+        self.near = nn.Conv2d(64, 32, 3, padding=3, dilation=3)
+        self.far = nn.Conv2d(64, 32, 3, padding=12, dilation=12)  # expect: CL102
+        self.beyond = nn.Conv2d(64, 32, 3, padding=18, dilation=18, bias=False)  # expect: CL102
+        self.head = nn.Conv2d(96, 10, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.relu(self.stem(x))
-        x = torch.cat([torch.relu(self.near(x)), torch.relu(self.far(x))], 1)
-        return self.classes(x)
+        branches = [self.near(x), self.far(x), self.beyond(x)]
+        return self.head(torch.relu(torch.cat(branches, 1)))
 
 
-class Small(nn.Module):
-    """A net for large images on a small one: the last 3x3 runs on one position."""
+class Tail(nn.Module):
+    """A net made for large images: its last layers pad maps of 2x2 and 1x1."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.example_input_array = torch.zeros(1, 3, 32, 32)
-        self.stem = nn.Conv2d(3, 64, 7, stride=8, padding=3)
-        self.down = nn.Conv2d(64, 64, 4, stride=4)
-        self.last = nn.Conv2d(64, 128, 3, padding=1)  # expect: CL102
-        self.head = nn.Linear(128, 10)
+        self.stem = nn.Conv2d(3, 32, 112, stride=112)
+        self.wide = nn.Conv2d(32, 64, 5, padding=2)  # expect: CL102
+        self.down = nn.Conv2d(64, 64, 3, stride=2, padding=1)  # expect: CL102
+        self.last = nn.Conv2d(64, 64, 3, padding=1)  # expect: CL102
+        self.head = nn.Linear(64, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.relu(self.down(torch.relu(self.stem(x))))
-        return self.head(torch.relu(self.last(x)).mean((2, 3)))
+        x = torch.relu(self.wide(torch.relu(self.stem(x))))
+        x = torch.relu(self.last(torch.relu(self.down(x))))
+        return self.head(x.flatten(1))
