@@ -43,7 +43,7 @@ def _row(
 ) -> CostRow:
     counted = cost.nodes[node.id]
     new = {p.storage: p for p in node.params if not p.buffer and p.storage not in seen}
-    seen |= new.keys()
+    seen.update(new)
     return CostRow(
         module=_owner(node),
         kind=node.kind,
