@@ -110,7 +110,7 @@ def bound(finding: Finding) -> str:
         return ""
     return (
         "memory traffic bounds these layers under this profile, nothing fused: "
-        "MACs saved will not be time saved"
+        "MACs saved will not be time saved, bytes saved may be"
     )
 
 
