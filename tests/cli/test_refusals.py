@@ -14,7 +14,7 @@ from tests.cli.conftest import Run
 class NoSandbox(contextlib.nullcontext[None]):
     """Stands where torch would be started; nothing here gets as far as to need it."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         super().__init__()
 
 
@@ -23,6 +23,9 @@ class NoSandbox(contextlib.nullcontext[None]):
     [
         ("", "nothing to check: no target, and pyproject.toml declares no models"),
         ("nte.py", "nte.py: no such file or folder; did you mean net.py?"),
+        ("net.py --baseline no.json", "no.json: the baseline cannot be read"),
+        ("net.py --write-baseline no/b.json", "--write-baseline no/b.json: there is no folder no"),
+        ("net.py --base main", "main: git finds no repository here"),
         ("chek net.py", "did you mean the command check?"),
         ("empty", "empty: no Python file to check in this folder"),
         ("plain", "plain: no model in this folder"),
