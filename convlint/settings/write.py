@@ -86,7 +86,9 @@ def lowered(text: str, changes: Mapping[tuple[int, str], str], where: str) -> st
             inside = bool(_MODEL.match(line))
             model += inside
             continue
-        match = re.match(r"""(\s*([\w-]+)\s*=\s*)("[^"\\]*"(?!")|'[^']*'(?!'))(.*)$""", line, re.DOTALL)
+        match = re.match(
+            r"""(\s*([\w-]+)\s*=\s*)("[^"\\]*"(?!")|'[^']*'(?!'))(.*)$""", line, re.DOTALL
+        )
         if inside and match and (model, match[2]) in changes:
             new = _string(changes[model, match[2]])
             lines[number] = f"{match[1]}{new}{match[4]}"
