@@ -77,7 +77,8 @@ class Site(Protocol):
     """One place where a rule applies; a rule has a frozen dataclass of its own for it.
 
     ``anchor`` is the node whose constructor line the finding points at; ``nodes`` are all
-    nodes the place consists of, the anchor included.
+    nodes the place consists of, the anchor included. A site of a module that no node stands for
+    has a :class:`Place` as its ``place`` too; its anchor is then the model's Output node.
     """
 
     @property
@@ -89,6 +90,21 @@ class Site(Protocol):
     def nodes(self) -> tuple[str, ...]:
         """The ids of all nodes of the place."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Modules that no node stands for: their paths, and the lines that build them."""
+
+    modules: tuple[str, ...]
+    location: SourceSpan | None
+    built_through: tuple[SourceSpan, ...] = ()
+
+
+def place_of(site: Site) -> Place | None:
+    """Return where a site is that no node stands for; None for sites of nodes."""
+    place = getattr(site, "place", None)
+    return place if isinstance(place, Place) else None
 
 
 @dataclass(frozen=True, slots=True)

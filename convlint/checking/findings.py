@@ -12,7 +12,17 @@ from convlint import edit as edits
 from convlint.analysis.folding import fold
 from convlint.checking.run import Proposal, RuleRun
 from convlint.checking.savings import saving_of
-from convlint.contract import Advice, Alternative, Context, Finding, Related, Saving, Severity
+from convlint.contract import (
+    Advice,
+    Alternative,
+    Context,
+    Finding,
+    Place,
+    Related,
+    Saving,
+    Severity,
+    place_of,
+)
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, SourceSpan
 
@@ -21,11 +31,27 @@ MOST_RELATED = 8
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The places of one rule that share a constructor line, in execution order."""
+    """The places of one rule that share a constructor line, in execution order.
+
+    ``places`` are those that no node stands for.
+    """
 
     first: Node
     proposals: tuple[Proposal, ...]
     nodes: tuple[Node, ...]
+    places: tuple[Place, ...]
+
+    @property
+    def location(self) -> SourceSpan | None:
+        """The line that all of them share."""
+        return self.places[0].location if self.places else self.first.location
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The paths of the modules, each once."""
+        if self.places:
+            return tuple(dict.fromkeys(path for place in self.places for path in place.modules))
+        return tuple(dict.fromkeys(n.module for n in self.nodes if n.kind == self.first.kind))
 
 
 def findings_of(run: RuleRun, context: Context, identity: str) -> tuple[Finding, ...]:
@@ -49,21 +75,23 @@ def findings_of(run: RuleRun, context: Context, identity: str) -> tuple[Finding,
 def _groups(proposals: Iterable[Proposal], graph: ModelGraph) -> Iterator[_Group]:
     by_line: dict[tuple[str, ...], list[Proposal]] = {}
     for proposal in sorted(proposals, key=lambda p: graph.order[p.site.anchor]):
-        node = graph[proposal.site.anchor]
-        span = node.location
-        key = (node.module,) if span is None else (span.path, str(span.line))
+        node, place = graph[proposal.site.anchor], place_of(proposal.site)
+        span = place.location if place else node.location
+        names = place.modules if place else (node.module,)
+        key = names if span is None else (span.path, str(span.line))
         by_line.setdefault(key, []).append(proposal)
     for members in by_line.values():
         ids = {key for proposal in members for key in proposal.site.nodes}
         nodes = sorted((graph[key] for key in ids), key=lambda node: graph.order[node.id])
-        yield _Group(graph[members[0].site.anchor], tuple(members), tuple(nodes))
+        places = tuple(p for each in members if (p := place_of(each.site)) is not None)
+        yield _Group(graph[members[0].site.anchor], tuple(members), tuple(nodes), places)
 
 
 def _finding(run: RuleRun, group: _Group, context: Context, identity: str) -> Finding:
     meta, options = run.active.rule.meta, run.active.options
     sites = tuple(proposal.site for proposal in group.proposals)
     advice = run.active.rule.advise(context, sites, options)
-    modules = tuple(dict.fromkeys(n.module for n in group.nodes if n.kind == group.first.kind))
+    modules = group.modules
     facts = msgspec.json.encode(group.first.op).decode()
     return Finding(
         code=meta.code,
@@ -72,7 +100,7 @@ def _finding(run: RuleRun, group: _Group, context: Context, identity: str) -> Fi
         exact=meta.exact,
         message=advice.message,
         modules=modules,
-        location=group.first.location,
+        location=group.location,
         related=_related(group, context.graph),
         saving=_saving(group, 0, context),
         fingerprint=_digest(meta.code, identity, *sorted(modules), facts),
@@ -131,8 +159,9 @@ def _related(group: _Group, graph: ModelGraph) -> tuple[Related, ...]:
         for node in group.nodes
         if node.id not in chosen and node.kind == group.first.kind
     ]
-    spans += [(span, "built through") for node in anchors for span in node.built_through]
-    own = group.first.location
+    built: tuple[Node | Place, ...] = (*anchors, *group.places)
+    spans += [(span, "built through") for each in built for span in each.built_through]
+    own = group.location
     lines: dict[tuple[str, int], Related] = {}
     for span, message in spans:
         if span is not None and not _same_line(span, own):

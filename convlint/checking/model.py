@@ -11,7 +11,7 @@ from convlint.checking.rewriting import Step as RewriteStep
 from convlint.checking.rewriting import rewrite_exactly, rewrite_once
 from convlint.checking.run import ActiveRule, RuleRun, crash, run_rules
 from convlint.checking.savings import totals
-from convlint.contract import After, Check, Context, Finding, ModelReport, Step
+from convlint.contract import After, Check, Context, Finding, ModelReport, Step, place_of
 from convlint.cost import count
 from convlint.errors import GraphError
 from convlint.ir import nodes as ir
@@ -73,6 +73,8 @@ def _told(step: RewriteStep) -> Step:
     nodes = [step.before[key] for each in step.made for key in each.site.nodes]
     modules = tuple(dict.fromkeys(node.module for node in nodes if node.params or len(nodes) == 1))
     modules = modules or tuple(dict.fromkeys(node.module for node in nodes))
+    places = [place for each in step.made if (place := place_of(each.site)) is not None]
+    modules = tuple(path for place in places for path in place.modules) or modules
     return Step(meta.code, meta.name, modules, totals(step.context.cost), fold(modules))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from convlint import edit as edits
 from convlint.checking.savings import passes_gate, saving_of
-from convlint.contract import Context, Options, Refused, Rewrite, Rule, Severity
+from convlint.contract import Context, Options, Refused, Rewrite, Rule, Severity, place_of
 from convlint.edit import GraphEdit
 from convlint.wire import Diagnostic
 
@@ -137,7 +137,8 @@ def _run(context: Context, one: ActiveRule, claims: _Claims) -> RuleRun:
 def _refused(
     context: Context, rule: Rule, site: Any, reason: str, nodes: tuple[str, ...] = ()
 ) -> Refused:
-    module = context.graph[site.anchor].module
+    place = place_of(site)
+    module = place.modules[0] if place else context.graph[site.anchor].module
     at = dict.fromkeys(context.graph[key].module for key in nodes if key in context.graph)
     return Refused(rule.meta.code, rule.meta.name, module, reason, tuple(at))
 

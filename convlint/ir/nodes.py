@@ -51,6 +51,7 @@ from convlint.ir.ops import (
 from convlint.ir.values import (
     DTYPE_BYTES,
     Data,
+    Idle,
     Ints,
     Pairs,
     Param,
@@ -76,6 +77,7 @@ __all__ = [
     "Flip",
     "Gather",
     "Identity",
+    "Idle",
     "Input",
     "Ints",
     "Linear",

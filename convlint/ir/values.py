@@ -60,11 +60,24 @@ class TensorSpec(Data, frozen=True):
         return self.elements * DTYPE_BYTES.get(self.dtype, 4)
 
 
+class Idle(Data, frozen=True):
+    """The largest module around a parameter of which no node reads any; its class and lines.
+
+    ``module`` is empty where other parameters of the same module are read. ``built_at`` is the
+    line that constructs the module, ``built_through`` the project's lines above it.
+    """
+
+    module: str
+    class_name: str = ""
+    built_at: SourceSpan | None = None
+    built_through: tuple[SourceSpan, ...] = ()
+
+
 class Param(Data, frozen=True):
     """One parameter or buffer as a node uses it.
 
     ``storage`` is equal for two names that share memory, so that shared weights
-    are counted once.
+    are counted once. ``idle`` is set where no node reads it: the module it is idle with.
     """
 
     name: str
@@ -73,6 +86,7 @@ class Param(Data, frozen=True):
     dtype: str = "float32"
     role: str = "weight"
     buffer: bool = False
+    idle: Idle | None = None
 
     @property
     def elements(self) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 import torch
 from torch import fx, nn
 
-from convlint.ir.nodes import Param
+from convlint.ir.nodes import Idle, Param
+from convlint.tracing import sources
 from convlint.tracing.tensors import spec_of, storage_key
 from convlint.tracing.trace import Trace
 
@@ -31,17 +34,44 @@ class Parameters:
         return param
 
     def unused(self) -> tuple[Param, ...]:
-        """Return what the model declares and no call used, so far."""
+        """Return what the model declares and no call used, so far, each with its idle module."""
         model = self.trace.model
-        declared = (
+        declared = [
             self._describe(name, "weight", tensor)
             for tensors in (model.named_parameters, model.named_buffers)
             for name, tensor in tensors()
+        ]
+        left = [param for param in declared if param.storage not in self.used]
+        busy = self._busy() if left else frozenset()
+        return tuple(
+            msgspec.structs.replace(param, idle=self._idle(param.name, busy)) for param in left
         )
-        return tuple(param for param in declared if param.storage not in self.used)
+
+    def _busy(self) -> frozenset[str]:
+        """Return the paths of the modules with a parameter in them that a call used."""
+        found: set[str] = set()
+        for name, tensor in self.trace.model.named_parameters(remove_duplicate=False):
+            if self._describe(name, "weight", tensor).storage in self.used:
+                found.update(_around(name))
+        return frozenset(found)
+
+    def _idle(self, name: str, busy: frozenset[str]) -> Idle:
+        """Return the largest module around a tensor that is not busy, its own where all are."""
+        around = tuple(_around(name))
+        path = next((path for path in around if path not in busy), "")
+        module = self.trace.model.get_submodule(path or name.rpartition(".")[0])
+        lines = sources.built_lines(module)
+        return Idle(path, type(module).__name__, lines[0] if lines else None, lines[1:])
 
     def _describe(self, path: str, role: str, tensor: torch.Tensor) -> Param:
         key = self.storages.get(id(tensor)) or storage_key(tensor)
         spec = spec_of(tensor)
         buffer = not isinstance(tensor, nn.Parameter)
         return Param(path, key, spec.shape, spec.dtype, role, buffer)
+
+
+def _around(name: str) -> Iterator[str]:
+    """Yield the paths of the modules around a tensor, the outermost first, without the root."""
+    parts = name.split(".")[:-1]
+    for length in range(1, len(parts) + 1):
+        yield ".".join(parts[:length])
