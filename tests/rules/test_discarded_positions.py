@@ -1,0 +1,120 @@
+"""CL407: what only one reader position in s needs runs on those positions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import convlint
+from tests.rules.proving import applied, fires
+
+CODE = "CL407"
+
+
+class Block(nn.Module):
+    """A residual block of one dimension or more, and readers with a stride."""
+
+    def __init__(self, axes, step, k, readers, groups, squeeze=False):
+        super().__init__()
+        conv, norm = getattr(nn, f"Conv{axes}d"), getattr(nn, f"BatchNorm{axes}d")
+        self.reduce, self.conv = conv(8, 4, 1), conv(4, 4, k, padding=k // 2, groups=groups)
+        self.norm, self.expand = norm(4), conv(4, 8, 1)
+        self.readers = nn.ModuleList(conv(8, 4, 1, step) for _ in range(readers))
+        self.pick = (slice(None), slice(None), *(slice(None, None, step),) * axes)
+        self.squeeze = squeeze
+
+    def forward(self, x):
+        y = self.expand(torch.relu(self.norm(self.conv(torch.relu(self.reduce(x))))))
+        if self.squeeze:
+            y = y * torch.sigmoid(y.mean(tuple(range(2, y.dim())), keepdim=True))
+        x = torch.relu(x + y)
+        return sum(reader(x) for reader in self.readers) if len(self.readers) else x[self.pick]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    axes=st.integers(1, 3), step=st.integers(2, 3), k=st.sampled_from([1, 3, 5]),
+    readers=st.integers(0, 2), groups=st.sampled_from([1, 4]), size=st.integers(3, 8),
+    squeeze=st.booleans(),
+)  # fmt: skip
+def test_any_block_keeps_its_outputs(axes, step, k, readers, groups, size, squeeze):
+    """Through sums, norms, activations, 1x1 and up to the first layer with taps; odd sizes too."""
+    x = torch.randn(1, 8, *(size, size + 1, size)[:axes])
+    made = applied(Block(axes, step, k, readers, groups, squeeze), CODE, x)
+    assert len(made.changes) == 1
+    assert made.largest_difference < 1e-12
+
+
+def test_saves_three_of_four_positions():
+    """Stride 2: 3/4 of the MACs of expand and conv; reduce runs before a 3x3 and stays."""
+    made = applied(Block(2, 2, 3, 1, 1), CODE, torch.randn(1, 8, 16, 16))
+    (finding,) = made.report.findings
+    assert finding.saving.macs == (4 * 8 + 9 * 4 * 4) * (256 - 64)
+    assert finding.saving.params == 0
+
+
+def test_what_needs_every_position_ends_the_region():
+    """With a squeeze only what stands behind it moves: the sum, the product, the activation."""
+    made = applied(Block(2, 2, 3, 1, 1, squeeze=True), CODE, torch.randn(1, 8, 16, 16))
+    (finding,) = made.report.findings
+    assert finding.saving.macs == 0
+    assert finding.saving.activation_bytes > 0
+
+
+def test_a_map_that_is_returned_or_read_at_an_offset_is_silent():
+    """Other positions are needed, too."""
+
+    class Tapped(Block):
+        def forward(self, x):
+            x = torch.relu(self.conv(self.reduce(x)))
+            return x, x[:, :, ::2, ::2]
+
+    class Offset(Block):
+        def forward(self, x):
+            return torch.relu(self.conv(self.reduce(x)))[:, :, 1::2, 1::2]
+
+    x = torch.randn(1, 8, 8, 8)
+    assert fires(Tapped(2, 2, 3, 0, 1), CODE, x) == 0
+    assert fires(Offset(2, 2, 3, 0, 1), CODE, x) == 0
+    block = Block(2, 2, 3, 0, 1).eval()
+    wrong = nn.functional.conv2d(
+        block.reduce(x), block.conv.weight, block.conv.bias, stride=2, padding=1
+    )
+    right = block.conv(block.reduce(x))[:, :, 1::2, 1::2]
+    assert not torch.allclose(wrong, right, atol=1e-3)
+
+
+def _caffe_resnet50():
+    """ResNet-50 with the stride in the first 1x1 of a stage, as it was first published."""
+    from convlint.tracing import stubs
+
+    stubs.install()
+    torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
+    model = torchvision.models.resnet50(weights=None)
+    for layer in (model.layer2, model.layer3, model.layer4):
+        layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
+    return model
+
+
+def test_the_first_published_resnet50():
+    """376 MMACs of the last blocks of three stages, 9.7 % of the model."""
+    report = convlint.lint(
+        _caffe_resnet50(), torch.empty(1, 3, 224, 224, device="meta"), select=[CODE]
+    )
+    saved = report.totals.macs - report.after.exact.macs
+    assert saved / 1e6 == pytest.approx(376, abs=1)
+    assert 100 * saved / report.totals.macs == pytest.approx(9.7, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121", "shufflenet_v2_x1_0"])
+def test_models_that_stride_in_time(name):
+    """torchvision's ResNets stride in the 3x3."""
+    from convlint.tracing import stubs
+
+    stubs.install()
+    torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
+    model = torchvision.models.get_model(name, weights=None)
+    assert fires(model, CODE, torch.empty(1, 3, 224, 224, device="meta")) == 0
