@@ -17,46 +17,47 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _LIST = "Codes, names or beginnings of codes, by comma."
 
 
+_SETTINGS = (
+    click.option(
+        "--select",
+        multiple=True,
+        metavar="RULES",
+        help=f"Run only these, whatever pyproject.toml selects or ignores. {_LIST}",
+    ),
+    click.option("--extend-select", multiple=True, metavar="RULES", help="Run these too."),
+    click.option("--ignore", multiple=True, metavar="RULES", help="Do not run these."),
+    click.option(
+        "--fail-level",
+        type=Choice(FailLevel),
+        help="Exit 1 from findings of this severity on (default: warning).",
+    ),
+    click.option(
+        "--profile",
+        metavar="NAME",
+        help="The target whose thresholds count: a name or a .toml file (default: generic).",
+    ),
+    click.option(
+        "--ram",
+        metavar="SIZE",
+        help='What activations may take at their peak, like "256KiB": CL503 tells what is over.',
+    ),
+    click.option(
+        "--runtime",
+        metavar="NAME",
+        help="What will run the model (openvino, …): rules that it does itself are off.",
+    ),
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Read [tool.convlint] from this file (default: the nearest pyproject.toml).",
+    ),
+)
+
+
 def settings_options(command: Command) -> Command:
     """Add the flags that settings are made of."""
-    for option in reversed(
-        (
-            click.option(
-                "--select",
-                multiple=True,
-                metavar="RULES",
-                help=f"Run only these, whatever pyproject.toml selects or ignores. {_LIST}",
-            ),
-            click.option("--extend-select", multiple=True, metavar="RULES", help="Run these too."),
-            click.option("--ignore", multiple=True, metavar="RULES", help="Do not run these."),
-            click.option(
-                "--fail-level",
-                type=Choice(FailLevel),
-                help="Exit 1 from findings of this severity on (default: warning).",
-            ),
-            click.option(
-                "--profile",
-                metavar="NAME",
-                help="The target whose thresholds count: a name or a .toml file (default: generic).",
-            ),
-            click.option(
-                "--ram",
-                metavar="SIZE",
-                help='What activations may take at their peak, like "256KiB": CL503 tells what is over.',
-            ),
-            click.option(
-                "--runtime",
-                metavar="NAME",
-                help="What will run the model (openvino, …): rules that it does itself are off.",
-            ),
-            click.option(
-                "--config",
-                type=click.Path(path_type=Path),
-                metavar="FILE",
-                help="Read [tool.convlint] from this file (default: the nearest pyproject.toml).",
-            ),
-        )
-    ):
+    for option in reversed(_SETTINGS):
         command = option(command)
     return command
 
