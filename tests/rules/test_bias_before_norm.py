@@ -54,7 +54,7 @@ NORMS = {
 }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     axes=st.integers(1, 3), k=st.integers(1, 3), stride=st.integers(1, 2),
     padding=st.integers(0, 1), groups=st.sampled_from([1, 2]), transposed=st.booleans(),

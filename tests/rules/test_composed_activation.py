@@ -119,7 +119,7 @@ def test_steps_that_others_read(function, reason):
     assert fires(Net(function), CODE, x) == 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     names=st.lists(st.sampled_from(sorted(COMPOSED)), min_size=1, max_size=4),
     axes=st.integers(1, 3), batch=st.integers(1, 2),

@@ -44,7 +44,7 @@ class Up(nn.Module):
         return self.layer(F.interpolate(x, size=size, mode=self.mode))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     axes=st.integers(1, 3), k=st.sampled_from([(3,), (5,), (1, 3), (3, 1), (7,), (2,), (4, 3)]),
     narrow=st.integers(0, 2),

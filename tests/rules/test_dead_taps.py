@@ -74,7 +74,7 @@ def test_the_share_of_products_with_data_is_the_true_one():
     assert f"only {float(y.mean()) / 15:.0%} of" in finding.message
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     axes=st.integers(1, 3), size=st.integers(1, 5), k=st.integers(1, 5), stride=st.integers(1, 3),
     padding=st.integers(0, 5), dilation=st.integers(1, 5), groups=st.sampled_from([1, 2]),

@@ -66,7 +66,7 @@ STEPS = {
 }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     name=st.sampled_from(sorted(STEPS)), axes=st.integers(1, 3), k=st.integers(1, 3),
     stride=st.integers(1, 2), padding=st.integers(0, 1), groups=st.sampled_from([1, 3]),

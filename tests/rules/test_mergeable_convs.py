@@ -15,7 +15,7 @@ from tests.rules.proving import applied, fires, refused
 CODE = "CL408"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     axes=st.integers(1, 3), k=st.integers(1, 3), first=st.booleans(), stride=st.integers(1, 2),
     padding=st.integers(0, 1), middle=st.sampled_from([3, 16, 24]), bias=st.tuples(st.booleans(), st.booleans()),

@@ -53,7 +53,7 @@ def test_saves_one_pass_over_the_joined_map():
     assert (saved.params, saved.kernels, saved.macs) == (2 * 12 - 8, 1, 0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     axes=st.integers(1, 3), widths=st.lists(st.sampled_from([2, 4, 6]), min_size=2, max_size=3),
     k=st.sampled_from([1, 3]), groups=st.sampled_from([1, 2]), bias=st.lists(st.booleans(),

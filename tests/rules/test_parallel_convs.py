@@ -50,7 +50,7 @@ def test_speaks_of_gpus_only(profile, count):
     assert fires(model, CODE, x, profile=profile) == count
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     axes=st.integers(1, 3), widths=st.lists(st.integers(1, 5), min_size=2, max_size=4),
     k=st.integers(1, 3), stride=st.integers(1, 2), padding=st.integers(0, 1),

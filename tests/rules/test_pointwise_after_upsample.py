@@ -84,7 +84,7 @@ MODES = {
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     data=st.data(), axes=st.integers(1, 3), cin=st.sampled_from([4, 6]),
     cout=st.sampled_from([2, 4]), groups=st.sampled_from([1, 2]), bias=st.booleans(),

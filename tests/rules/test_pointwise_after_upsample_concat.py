@@ -95,7 +95,7 @@ def test_every_way_to_join(name, bias):
 MODES = {1: ["nearest", "linear"], 2: ["nearest", "bilinear", "bicubic", "area"], 3: ["trilinear"]}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     data=st.data(), axes=st.integers(1, 3), grown=st.lists(st.booleans(), min_size=1, max_size=4),
     cout=st.integers(1, 3), bias=st.booleans(), norm=st.booleans(), act=st.booleans(),

@@ -80,7 +80,7 @@ def test_every_spelling_of_an_average(name):
     assert made.report.after.exact.macs < made.report.totals.macs
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     axes=st.integers(1, 3), cin=st.sampled_from([2, 4, 6]), cout=st.sampled_from([2, 4, 8]),
     groups=st.sampled_from([1, 2]), bias=st.booleans(), norm=st.booleans(),

@@ -178,7 +178,7 @@ def test_every_number_of_axes(axes):
     assert len(made.changes) == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(
         st.sampled_from([n for n in (*KEEPS, *LOSES) if n not in ("empty window",)]), max_size=4

@@ -78,7 +78,7 @@ def test_every_spelling_of_a_copy(name):
     assert made.largest_difference < 1e-12
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     axes=st.integers(1, 3), channels=st.integers(1, 3), copies=st.integers(2, 3),
     k=st.integers(1, 3), stride=st.integers(1, 2), dilation=st.integers(1, 2),

@@ -11,9 +11,9 @@ class LateStride(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 64, 3, stride=4, padding=1)
         self.reduce = nn.Conv2d(64, 16, 1)
-        self.conv = nn.Conv2d(16, 16, 3, padding=1)
+        self.conv = nn.Conv2d(16, 16, 3, padding=1)  # expect: CL407
         self.norm = nn.BatchNorm2d(16)
-        self.expand = nn.Conv2d(16, 64, 1)  # expect: CL407
+        self.expand = nn.Conv2d(16, 64, 1)
         self.next = nn.Conv2d(64, 32, 1, stride=2)
         self.shortcut = nn.Conv2d(64, 32, 1, stride=2)
         self.head = nn.Linear(32, 10)
