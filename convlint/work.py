@@ -67,12 +67,13 @@ class Work(Data, frozen=True):
 
 
 class ChangeTold(Data, frozen=True):
-    """One rewrite that was made."""
+    """One rewrite that was made; ``at_size`` where it is exact only at the given input size."""
 
     code: str
     name: str
     modules: tuple[str, ...]
     exact: bool
+    at_size: bool = False
 
 
 class Written(Data, frozen=True):

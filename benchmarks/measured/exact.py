@@ -204,7 +204,7 @@ def _folding() -> Iterator[Rewritten]:
         "CL415", "YOLOv5's BottleneckCSP, early form", parts.BottleneckCSP,
         ((1, 128, 40, 40),), ("CL415",),
     )  # fmt: skip
-    yield Rewritten("CL419", "CoordConv, 64+2->64", parts.CoordConv, ((1, 64, 56, 56),), ("CL419",))
+    yield Rewritten("CL419", "CoordConv stem, 3+2->32", parts.CoordConv, _IMAGE, ("CL419",))
     yield Rewritten(
         "CL420",
         "channel shuffle, then a dense 1x1",

@@ -210,11 +210,11 @@ class BottleneckCSP(nn.Module):
 
 
 class CoordConv(nn.Module):
-    """A convolution that also sees where it is."""
+    """A stem that also sees where it is."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(66, 64, 3, padding=1)
+        self.conv = nn.Conv2d(5, 32, 7, stride=2, padding=3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the map convolved with its coordinates."""

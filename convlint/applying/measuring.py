@@ -64,7 +64,9 @@ def measure(
     return WorkReply(
         inputs=asked[0].specs,
         changes=tuple(
-            ChangeTold(c.code, c.name, c.modules, c.exact) for one in made for c in one.changes
+            ChangeTold(c.code, c.name, c.modules, c.exact, c.at_size)
+            for one in made
+            for c in one.changes
         ),
         refused=tuple(text for one in made for text in one.refused),
         timed=tuple(timed),

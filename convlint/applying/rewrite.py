@@ -13,7 +13,7 @@ from convlint.applying import content, proof
 from convlint.applying.recording import Recording, start
 from convlint.checking.rewriting import Step, rewrite_exactly, rewrite_once
 from convlint.checking.run import ActiveRule
-from convlint.contract import Context
+from convlint.contract import Context, place_of
 from convlint.errors import ApplyError
 from convlint.profiles import GENERIC, Target
 from convlint.tracing import twins
@@ -25,12 +25,16 @@ EMPTY = "the outputs are all NaN or infinite: comparing them says nothing"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One rewrite that was made: the rule, the modules, whether it keeps the function."""
+    """One rewrite that was made: the rule, the modules, whether it keeps the function.
+
+    ``at_size`` is true where it does so only at the given input size.
+    """
 
     code: str
     name: str
     modules: tuple[str, ...]
     exact: bool
+    at_size: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +212,10 @@ def _blame(
 def _changes(step: Step) -> Iterator[Change]:
     meta = step.rule.rule.meta
     for each in step.made:
-        modules = tuple(dict.fromkeys(step.before[key].module for key in each.site.nodes))
-        yield Change(meta.code, meta.name, modules, meta.exact)
+        place = place_of(each.site)
+        nodes = dict.fromkeys(step.before[key].module for key in each.site.nodes)
+        modules = place.modules if place else tuple(nodes)
+        yield Change(meta.code, meta.name, modules, meta.exact, meta.at_size)
 
 
 def _require_weights(model: nn.Module) -> None:

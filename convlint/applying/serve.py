@@ -59,7 +59,9 @@ def _applied(work: Work) -> WorkReply:
     return WorkReply(
         report=report,
         inputs=given.specs,
-        changes=tuple(ChangeTold(c.code, c.name, c.modules, c.exact) for c in made.changes),
+        changes=tuple(
+            ChangeTold(c.code, c.name, c.modules, c.exact, c.at_size) for c in made.changes
+        ),
         refused=made.refused,
         largest_difference=made.largest_difference,
         before=totals(made.before.cost),

@@ -53,6 +53,8 @@ def _made(changes: tuple[ChangeTold, ...]) -> Iterator[str]:
         times = f", {len(same)} times" if len(same) > 1 else ""
         where = ", ".join(fold(module for change in same for module in change.modules))
         kind = "" if same[0].exact else " (new layers are untrained: retrain)"
+        if same[0].at_size:
+            kind += " (the same at this input size only)"
         yield f"{code} {same[0].name}{times}: {where}{kind}"
 
 
@@ -120,8 +122,13 @@ def _time_row(row: Timed, width: int, *, first: bool) -> str:
     macs = f"{number(row.macs):>9}"
     if first:
         return f"  {row.variant:{width}} {macs} {'':7} {ms}"
-    ratio = f"{row.ratio:.3f}x [{row.ratio_low:.3f}, {row.ratio_high:.3f}]"
-    return f"  {row.variant:{width}} {macs} {row.macs_ratio:.3f}x  {ms:28} {ratio} {verdict(row)}"
+    ratio = f"{_times(row.ratio)}x [{_times(row.ratio_low)}, {_times(row.ratio_high)}]"
+    counted = f"{_times(row.macs_ratio)}x"
+    return f"  {row.variant:{width}} {macs} {counted:7} {ms:28} {ratio} {verdict(row)}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.3f}" if ratio < 10 else f"{ratio:.3g}"
 
 
 def _ms(seconds: float) -> str:

@@ -54,6 +54,16 @@ class Nested(Net):
         x = torch.relu(self.stem(batch["image"])) * gain
         x = self.pool(self.mix(x))
         return {"map": x if mask is None else x * mask, "parts": [x + 1, (x.mean(), None)]}
+
+
+class Squeezed(Net):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x):
+        x = self.mix(torch.relu(self.stem(x))).mean((2, 3), keepdim=True)
+        return self.last(torch.relu(x))
 """
 SIZE = ("--input", "2x3x16x16", "--rules", "CL401")
 
@@ -231,6 +241,14 @@ def test_dicts_lists_and_keywords_go_in_and_come_out(here: Run, project: Path) -
     found = made(torch.randn(2, 3, 16, 16), torch.ones(2, 1, 8, 8))
     assert found["map"].shape == (2, 8, 8, 8)
     assert found["parts"][1][1] is None
+
+
+def test_what_holds_at_one_size_says_so(here: Run) -> None:
+    """Taps that read padding alone are cut off at a given size, and kept where it was guessed."""
+    given = here("apply", "pooled.py:Squeezed", "--input", "1x3x16x16", "--rules", "CL102")
+    assert "made CL102 dead-taps: last (the same at this input size only)" in given.out
+    guessed = here("apply", "pooled.py:Squeezed", "--rules", "CL102")
+    assert "no rewrite was made" in guessed.out
 
 
 def test_measure_times_now_and_after(run: Run, pooled: str) -> None:
