@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     "--report", "reports", multiple=True, metavar="NAME=PATH", help="Write a report. Repeatable."
 )
 @click.option("--link-base", default="", metavar="URL", help='What stands before "path#L12".')
+@click.option(
+    "--prefix", default="", metavar="FOLDER", help="The way from the repository to the project."
+)
 @click.option("-v", "--verbose", count=True, help="Say more.")
 @click.option("-q", "--quiet", is_flag=True, help="Say less.")
 def report(**flags: Any) -> int:
@@ -37,9 +40,10 @@ def report(**flags: Any) -> int:
     shown = reports.plan(flags["format_"], flags["reports"])
     run = merged([gate.read_report(Path(file), file) for file in flags["files"]])
     teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"])
-    for path in reports.write(shown, run, flags["link_base"]):
+    prefix = f"{flags['prefix'].strip('/')}/" if flags["prefix"].strip("/") else ""
+    for path in reports.write(shown, run, flags["link_base"], prefix):
         teller.written(path)
-    view = replace(teller.view(), link_base=flags["link_base"])
+    view = replace(teller.view(), link_base=flags["link_base"], prefix=prefix)
     output.stdout(shown.format.render(run, view))
     return run.summary.exit_code
 

@@ -20,6 +20,14 @@ def test_a_report_is_rendered_again_without_building_anything(run: Run, project:
     assert run("report", "a.json", "--format", "json").out == (project / "a.json").read_text()
 
 
+def test_paths_may_lead_from_the_repository(run: Run, project: Path) -> None:
+    """A report of a project in a folder is told to readers of the whole repository."""
+    run("net.py", "--report", "json=a.json")
+    told = run("report", "a.json", "--format", "rdjson", "--prefix", "services/net/")
+    places = {d["location"]["path"] for d in json.loads(told.out)["diagnostics"]}
+    assert places == {"services/net/net.py"}
+
+
 def test_reports_are_merged(run: Run, project: Path) -> None:
     """Models side by side, numbers added, the worst exit code."""
     (project / "two.py").write_text(NET.replace("Net", "Two").replace("64, 7, padding=3", "64, 1"))
