@@ -136,7 +136,7 @@ def show(family: str, sizes: list[int], *, rules: bool) -> None:
     last = found[-1]["rules"]
     for code in sorted(last, key=last.__getitem__, reverse=True):
         points = [(n, r["rules"].get(code, 0.0)) for n, r in sized]
-        print(f"{code:>9} {last[code]:>8.2f} s  exponent {_told(exponent(points))}")
+        print(f"{code:<40} {last[code]:>8.2f} s  exponent {_told(exponent(points))}")
 
 
 def _told(value: float | None) -> str:

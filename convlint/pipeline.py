@@ -6,6 +6,7 @@ targets -> Requests -> Replies -> ModelReports -> Outcomes that count -> RunRepo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from convlint.sandbox import Limits, Sandbox
 from convlint.sandbox.server import Server
 from convlint.settings import Settings
 from convlint.settings.python import interpreter
+from convlint.timing import Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Job:
     the ``base`` run has are known; ``accept`` makes all of them so, to write a baseline.
     ``expecting`` hears how many models there are, once that is known. ``server`` is a child that
     was started before; ``meanwhile`` is called while the child is at work. ``cache`` is the folder
-    that replies are kept in, None for none.
+    that replies are kept in, None for none; ``box`` a sandbox that is open already.
+    ``stopwatch`` measures the steps and the rules.
     """
 
     targets: tuple[str, ...] = ()
@@ -49,6 +52,8 @@ class Job:
     server: Server | None = None
     meanwhile: Callable[[], None] | None = None
     cache: Path | None = None
+    box: Sandbox | None = None
+    stopwatch: Stopwatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +88,33 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
         return _judged((), rules, gate.active_rules(rules, settings), job, settings)
     python = interpreter(targets[0].root, job.python)
     cache = Replies(str(job.cache), python) if job.cache is not None else None
-    with Sandbox(python, job.limits, server=job.server, lazy=cache is not None) as box:
-        rules = gate.known_rules()  # while the child imports torch
-        active = gate.active_rules(rules, settings)
-        found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
+    watch = job.stopwatch or Stopwatch()
+    with _sandbox(python, job) as box:
+        with watch.running("load the rules"):  # while the child imports torch
+            rules = gate.known_rules()
+            active = gate.active_rules(rules, settings)
+        with watch.running("find the models"):
+            found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
         if job.expecting is not None:
             job.expecting(len(found))
+        timed = watch.around(active) if job.stopwatch is not None else active
         outcomes: list[gate.Outcome] = []
         interrupted = False
         try:
-            for item, reply in _answers(found, box, cache, job.meanwhile):
-                outcomes.append(_check(item, reply, active, settings, listen))
+            for item, reply in watch.drawn("wait for models", _answers(found, box, cache, job)):
+                with watch.running("check"):
+                    outcomes.append(_check(item, reply, timed, settings, listen))
         except KeyboardInterrupt:
             interrupted = True
     settled = gate.settle(outcomes, strict=job.strict, hook=job.hook)
     run = _judged(settled, rules, active, job, settings)
     return replace(run, interrupted=interrupted, replies=cache)
+
+
+def _sandbox(python: str | None, job: Job) -> AbstractContextManager[Sandbox]:
+    if job.box is not None:
+        return nullcontext(job.box)
+    return Sandbox(python, job.limits, server=job.server, lazy=job.cache is not None)
 
 
 def _locate(job: Job, settings: Settings) -> tuple[discover.Target, ...]:
@@ -112,15 +128,15 @@ def _answers(
     found: Sequence[discover.Found],
     box: Sandbox,
     cache: Replies | None,
-    meanwhile: Callable[[], None] | None,
+    job: Job,
 ) -> Iterator[tuple[discover.Found, wire.Reply]]:
     """Yield the Reply to each model in order; those known beforehand are not sent."""
     requests = [item.what for item in found if isinstance(item.what, wire.Request)]
     known = [cache.find(request) if cache else None for request in requests]
     missing = [request for request, reply in zip(requests, known, strict=True) if reply is None]
     replies = box.run(missing) if missing else iter(())
-    if meanwhile is not None:
-        meanwhile()
+    if job.meanwhile is not None:
+        job.meanwhile()
     kept = iter(known)
     for item in found:
         if not isinstance(item.what, wire.Request):

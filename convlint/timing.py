@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from convlint.checking import ActiveRule
+
+T = TypeVar("T")
+_RULE = "rule "
 
 
 class Stopwatch:
@@ -21,6 +24,13 @@ class Stopwatch:
         """Add seconds to a name."""
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
+    def told(self) -> list[tuple[str, float]]:
+        """Return (name, seconds), the steps in their order, then the rules, slowest first."""
+        rules = [name for name in self.seconds if name.startswith(_RULE)]
+        steps = [name for name in self.seconds if not name.startswith(_RULE)]
+        rules.sort(key=lambda name: -self.seconds[name])
+        return [(name, self.seconds[name]) for name in (*steps, *rules)]
+
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
         """Add the time spent inside to a name."""
@@ -31,12 +41,12 @@ class Stopwatch:
             self.add(name, time.perf_counter() - started)
 
     def around(self, active: Sequence[ActiveRule]) -> tuple[ActiveRule, ...]:
-        """Return the same rules, whose own time is added up under "CL301 dense-conv"."""
+        """Return the same rules, whose own time is added up under "rule CL301 dense-conv"."""
         return tuple(self._around(one) for one in active)
 
     def _around(self, one: ActiveRule) -> ActiveRule:
         rule = one.rule
-        name = f"{rule.meta.code} {rule.meta.name}"
+        name = f"{_RULE}{rule.meta.code} {rule.meta.name}"
         self.add(name, 0.0)
         timed = replace(
             rule,
@@ -57,16 +67,19 @@ class Stopwatch:
     def _drawn(
         self, name: str, function: Callable[..., Iterable[Any]]
     ) -> Callable[..., Iterator[Any]]:
-        """Time a generator while it works, not while others use what it gave."""
-
         def draw(*args: Any) -> Iterator[Any]:
             with self.running(name):
-                sites = iter(function(*args))
-            while True:
-                with self.running(name):
-                    site = next(sites, self)
-                if site is self:
-                    return
-                yield site
+                sites = function(*args)
+            return self.drawn(name, sites)
 
         return draw
+
+    def drawn(self, name: str, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items; the time until each comes is added up, not what is done with it."""
+        waiting = iter(items)
+        while True:
+            with self.running(name):
+                found = next(waiting, self)
+            if isinstance(found, Stopwatch):
+                return
+            yield found

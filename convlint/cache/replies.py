@@ -66,7 +66,7 @@ class Replies:
         self._note(made_of, environment)
         if not self.folder or self.trouble:
             return
-        plain = msgspec.to_builtins(msgspec.structs.replace(reply, touched=None, seconds=0.0))
+        plain = msgspec.to_builtins(msgspec.structs.replace(reply, seconds=0.0))
         entry = {"made_of": made_of, "environment": environment, "reply": plain}
         self.trouble = store.write(self.folder, KIND, self._key(request), entry)
 

@@ -74,6 +74,7 @@ DEFAULT_FORMAT = "text"
 @click.option("--strict", is_flag=True, help="Exit 2 for every model that could not be checked.")
 @click.option("--hook", is_flag=True, help="Skip files without a model that can be built.")
 @click.option("--force-exclude", is_flag=True, help="Leave out excluded files even when named.")
+@click.option("--watch", is_flag=True, help="Check again after every saved change, until Ctrl-C.")
 @click.option("-v", "--verbose", count=True, help="Say more, with traces.")
 @click.option("-q", "--quiet", is_flag=True, help="Say less.")
 @click.version_option(__version__, prog_name="convlint")
@@ -93,6 +94,8 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     for target in flags["targets"][:1]:
         not_a_command(target, commands)
     shown = reports.plan(flags["format_"], flags["reports"])
+    if flags["watch"]:
+        return _watch(ctx, shown, flags)
     if flags["hook"] and not flags["reports"]:  # a commit may touch several projects
         groups = by_project(flags["targets"])
         code = max(_check(ctx, shown, {**flags, "targets": group}) for group in groups)
@@ -102,9 +105,21 @@ def check(ctx: click.Context, /, **flags: Any) -> int:
     return code
 
 
+def _watch(ctx: click.Context, shown: Plan, flags: dict[str, Any]) -> int:
+    """Check after every change; return the exit code of Ctrl-C."""
+    from convlint.cli import watching
+    from convlint.settings.python import interpreter
+
+    root = read_settings(flags["targets"], flags).root
+    python = interpreter(root, flags["python"])
+    limits = _job(flags).limits
+    return watching.loop(given_to(ctx), python, limits, partial(_check, ctx, shown, flags))
+
+
 def _check(ctx: click.Context, shown: Plan, flags: dict[str, Any]) -> int:
     """Check targets that are configured together; print the report and return the exit code."""
     from convlint.cli import baselines, caching, output, reports
+    from convlint.timing import Stopwatch
 
     settings = read_settings(flags["targets"], flags)
     known = baselines.plan(flags, settings)
@@ -112,13 +127,15 @@ def _check(ctx: click.Context, shown: Plan, flags: dict[str, Any]) -> int:
     _require_targets(job, bool(settings.models))
     given, folder = given_to(ctx), caching.folder_of(flags, settings.root)
     job = replace(job, server=given.server, meanwhile=caching.idle(given, shown), cache=folder)
-    teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"])
+    job = replace(job, box=given.box, stopwatch=Stopwatch() if flags["verbose"] else None)
+    teller = output.Teller(verbose=flags["verbose"], quiet=flags["quiet"], hear=given.hear)
     prefix = reports.prefix_of(settings.root)
     view = replace(teller.view(), link_base=flags["link_base"], prefix=prefix)
     second = reports.beside(shown)
     with output.no_commands(active=second is not None):
         run = _run(job, flags["base"], settings, teller)
         teller.outcomes(run.outcomes)
+        teller.times(job.stopwatch)
         teller.said(baselines.finish(known, run))
         teller.said(caching.close(given, folder, run))
         for path in reports.write(shown, run.report, flags["link_base"], prefix):
@@ -139,7 +156,7 @@ def _run(job: Job, base: str | None, settings: Settings, teller: Teller) -> Run:
 
     with progress.bar(quiet=teller.quiet) as bar:
         job = replace(job, expecting=bar.expect)
-        told = partial(_tell, (bar.hear, teller.reply))
+        told = partial(_tell, (bar.hear, teller.hear, teller.reply))
         if base is None:
             return pipeline.check(job, settings, told)
         return comparing.check_against(base, job, settings, told)

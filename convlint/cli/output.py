@@ -7,8 +7,8 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -17,16 +17,25 @@ from convlint import wire
 from convlint.contract import View
 from convlint.gate import Outcome
 from convlint.ir.nodes import SourceSpan
+from convlint.timing import Stopwatch
 
 WIDTH = 100
 
 
+def _ignore(reply: wire.Reply) -> None:
+    del reply
+
+
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """Tells on stderr what happens, as much as was asked for."""
+    """Tells on stderr what happens, as much as was asked for.
+
+    ``hear`` is told of every reply as well.
+    """
 
     verbose: int = 0
     quiet: bool = False
+    hear: Callable[[wire.Reply], None] = field(default=_ignore)
 
     def view(self) -> View:
         """Return how the report on stdout is to look."""
@@ -57,6 +66,12 @@ class Teller:
             for word in outcome.report.diagnostics:
                 if word.severity == "error":
                     stderr(f"error: {_where(outcome, word.location)}: {_one_line(word.message)}")
+
+    def times(self, stopwatch: Stopwatch | None) -> None:
+        """Tell how long each step took, and each rule with its own code."""
+        if stopwatch is not None:
+            for name, seconds in stopwatch.told():
+                stderr(f"{seconds:8.3f} s  {name}")
 
     def word(self, text: str) -> None:
         """Tell one sentence beside the report."""

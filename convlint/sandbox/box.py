@@ -19,6 +19,7 @@ from convlint.sandbox import endings
 from convlint.sandbox.server import Server, start
 
 _OUTPUT_CAP = 64 * 1024
+_FILES = ("request", "reply", "output", "fault")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Sandbox:
         self._spawn = spawn
         self._server = server
         self._lazy = lazy
+        self._sent = 0
 
     def __enter__(self) -> Sandbox:
         given = self._server
@@ -86,21 +88,28 @@ class Sandbox:
         """Send the requests; return an iterator of the replies, in the order of the requests.
 
         A request that kills its process, runs out of time or memory gets a failed reply; the
-        others are not touched by it.
+        others are not touched by it. To be called again when all replies were taken.
         """
         server = self._started()
-        self._send(server, requests)
-        return self._replies(server, requests)
+        first = self._sent
+        self._sent += len(requests)
+        self._send(server, first, requests)
+        return self._replies(server, first, requests)
 
-    def _replies(self, server: Server, requests: Sequence[wire.Request]) -> Iterator[wire.Reply]:
+    def _replies(
+        self, server: Server, first: int, requests: Sequence[wire.Request]
+    ) -> Iterator[wire.Reply]:
         assert server.process.stdout is not None
         answers: dict[int, wire.Reply] = {}
         given = 0
-        for line in server.process.stdout:
-            event = json.loads(line)
+        while given < len(requests):
+            line = server.process.stdout.readline()
+            event: dict[str, Any] = json.loads(line) if line else {"event": "ended"}
             if event["event"] == "done":
-                index = event["index"]
-                answers[index] = self._collect(index, requests[index], event)
+                place = event["index"] - first
+                answers[place] = self._collect(event["index"], requests[place], event)
+            elif event["event"] == "ended":
+                break
             elif event["event"] != "ready":
                 for request in requests:
                     yield endings.no_torch(request, self._python, event["event"], event["message"])
@@ -108,22 +117,20 @@ class Sandbox:
             while given in answers:
                 yield answers.pop(given)
                 given += 1
-        for index in range(given, len(requests)):
-            yield answers.get(index) or endings.server_died(requests[index], server.log())
+        for place in range(given, len(requests)):
+            yield answers.get(place) or endings.server_died(requests[place], server.log())
 
-    def _send(self, server: Server, requests: Sequence[wire.Request]) -> None:
+    def _send(self, server: Server, first: int, requests: Sequence[wire.Request]) -> None:
         assert server.process.stdin is not None
         lines = [json.dumps({"jobs": self._limits.at_once, "spawn": self._spawn})]
-        lines += [json.dumps(self._job(i, request)) for i, request in enumerate(requests)]
+        lines += [json.dumps(self._job(first + i, request)) for i, request in enumerate(requests)]
         with contextlib.suppress(OSError):
             server.process.stdin.write("\n".join(lines) + "\n")
-            server.process.stdin.close()
+            server.process.stdin.flush()
 
     def _job(self, index: int, request: wire.Request) -> dict[str, Any]:
         self._file(index, "request").write_bytes(wire.encode(request))
-        names = {
-            key: str(self._file(index, key)) for key in ("request", "reply", "output", "fault")
-        }
+        names = {key: str(self._file(index, key)) for key in _FILES}
         return {
             "index": index,
             **names,
@@ -142,6 +149,8 @@ class Sandbox:
         except (OSError, msgspec.DecodeError):
             fault = _read_text(self._file(index, "fault"))
             reply = endings.abnormal(request, event, fault, self._limits.timeout)
+        for what in _FILES:
+            self._file(index, what).unlink(missing_ok=True)
         return msgspec.structs.replace(reply, output=output)
 
 

@@ -46,10 +46,10 @@ class Server:
         return Path(self.folder.name, name)
 
     def serves(self, python: str) -> bool:
-        """Say whether it is this interpreter's, here, lives and was asked for nothing yet."""
-        stdin = self.process.stdin
-        waits = self.process.poll() is None and stdin is not None and not stdin.closed
-        return waits and self.python == python and self.place == str(Path.cwd())
+        """Say whether it is this interpreter's, here, and lives."""
+        return (
+            self.process.poll() is None and self.python == python and self.place == str(Path.cwd())
+        )
 
     def log(self) -> str:
         """Return the end of what the child said on stderr."""

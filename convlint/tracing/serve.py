@@ -63,16 +63,13 @@ def main() -> None:
         return
     _warm_up()
     _say(answers, event="ready", python=sys.executable)
-    header = json.loads(control.readline() or "{}")
-    jobs = [Job(**json.loads(line)) for line in control]
-    spawn = header.get("spawn", False) or not hasattr(os, "fork")
-    serve_all(jobs, answers, limit=header.get("jobs", 1), spawn=spawn)
+    serve_all(Control(control), answers)
     os._exit(0)  # without taking torch down piece by piece
 
 
-def _take_over_streams() -> tuple[TextIO, TextIO]:
+def _take_over_streams() -> tuple[int, TextIO]:
     """Keep the pipes for ourselves: user code reads nothing and prints to stderr."""
-    control = os.fdopen(os.dup(0), encoding="utf-8")
+    control = os.dup(0)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     with open(os.devnull) as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
@@ -98,11 +95,34 @@ def _say(answers: TextIO, **fields: Any) -> None:
         answers.flush()
 
 
-def serve_all(jobs: list[Job], answers: TextIO, *, limit: int, spawn: bool) -> None:
-    """Run the jobs, ``limit`` at a time, and say of each how it ended."""
+class Control:
+    """The lines that the parent sends, as they come; ``ended`` when it sends no more."""
+
+    def __init__(self, pipe: int) -> None:
+        self.ended = False
+        self._pipe = pipe
+        self._rest = b""
+        self._selects = hasattr(os, "fork")
+
+    def lines(self, wait: float | None) -> list[dict[str, Any]]:
+        """Return the messages that came, after ``wait`` seconds at the most (None: any time)."""
+        if self.ended or (self._selects and not select.select([self._pipe], [], [], wait)[0]):
+            time.sleep(0 if self._selects or wait is None else wait)
+            return []
+        if not self._selects and wait is not None:  # such pipes cannot be asked, only read
+            time.sleep(wait)
+            return []
+        data = os.read(self._pipe, 1 << 16)
+        self.ended = not data
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        return [json.loads(line) for line in whole]
+
+
+def serve_all(control: Control, answers: TextIO) -> None:
+    """Run the jobs as they come and say of each how it ended, until no more can come."""
     running: list[_Running] = []
-    waiting = list(reversed(jobs))
-    parent = os.getppid()
+    waiting: list[Job] = []
+    limit, spawn, parent = 1, not hasattr(os, "fork"), os.getppid()
 
     def stop(*_: object) -> None:
         for child in running:
@@ -111,9 +131,14 @@ def serve_all(jobs: list[Job], answers: TextIO, *, limit: int, spawn: bool) -> N
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    while waiting or running:
+    while waiting or running or not control.ended:
+        for line in control.lines(_POLL if waiting or running else None):
+            if "index" in line:
+                waiting.append(Job(**line))
+            else:
+                limit, spawn = line["jobs"], spawn or line["spawn"]
         while waiting and len(running) < limit:
-            running.append(_start(waiting.pop(), spawn))
+            running.append(_start(waiting.pop(0), spawn))
         for child in list(running):
             ended = _look(child)
             if ended is not None:
@@ -121,7 +146,6 @@ def serve_all(jobs: list[Job], answers: TextIO, *, limit: int, spawn: bool) -> N
                 _say(answers, event="done", index=child.job.index, **ended)
         if os.getppid() != parent:
             stop()
-        select.select([], [], [], _POLL)
 
 
 def _start(job: Job, spawn: bool) -> _Running:
