@@ -163,8 +163,25 @@ def mark(
         for finding, now in found:
             if id(finding) not in known and shelf.take(now, look_up(now)):
                 known.add(id(finding))
+    known |= _again(outcomes, known)
     marked = tuple(_with_known(outcome, known) for outcome in outcomes)
     return Marked(marked, shelf.left)
+
+
+def _again(outcomes: Sequence[Outcome], known: set[int]) -> set[int]:
+    """Return the findings of models that were read twice, where the other reading is known."""
+    told = {
+        (outcome.report.target, finding.fingerprint): place
+        for place, outcome in enumerate(outcomes)
+        for finding in outcome.report.findings
+        if id(finding) in known
+    }
+    return {
+        id(finding)
+        for place, outcome in enumerate(outcomes)
+        for finding in outcome.report.findings
+        if told.get((outcome.report.target, finding.fingerprint), place) != place
+    }
 
 
 @dataclass(slots=True)

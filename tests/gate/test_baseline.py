@@ -74,6 +74,13 @@ def test_one_entry_knows_one_finding() -> None:
     assert known(net(conv(60)), swapped) == [False]
 
 
+def test_a_model_that_is_read_twice_is_known_twice() -> None:
+    """Naming a model as a file and as an expression needs no second entry."""
+    one, two = net(conv(60)), net(conv(60))
+    marked = gate.mark([one, two], gate.entries_of([one.report]))
+    assert [o.report.findings[0].baseline for o in marked.outcomes] == ["known", "known"]
+
+
 def test_of_two_files_with_the_same_class_each_keeps_its_own() -> None:
     """Equal models in two files need an entry each, and each file uses its own first."""
     one, two = net(conv(60)), net(conv(60), target="copy.py:Net")
