@@ -118,3 +118,18 @@ def test_models_that_stride_in_time(name):
     torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
     model = torchvision.models.get_model(name, weights=None)
     assert fires(model, CODE, torch.empty(1, 3, 224, 224, device="meta")) == 0
+
+
+def test_a_table_that_is_sliced_has_no_positions():
+    """Swin slices its matrix of position biases: no map, nothing found, no crash."""
+
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3)
+            self.table = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.table(self.conv(x).mean((2, 3)))[:]
+
+    assert fires(Table(), CODE, torch.empty(2, 3, 8, 8, device="meta")) == 0

@@ -52,7 +52,7 @@ def _read_by(graph: ModelGraph, node: Node) -> ir.Ints | None:
     """Return the step that all readers of a node skip by, None where they do not."""
     steps = {_step(graph, user, node) for user in graph.users(node)}
     step = steps.pop() if len(steps) == 1 else None
-    return step if step is not None and max(step) > 1 else None
+    return step if step and max(step) > 1 else None
 
 
 def _step(graph: ModelGraph, reader: Node, node: Node) -> ir.Ints | None:
