@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import shutil
@@ -128,7 +129,7 @@ def _openvino(model: nn.Module, inputs: tuple[torch.Tensor, ...], threads: int) 
 def _cuda(model: nn.Module, inputs: tuple[torch.Tensor, ...], _threads: int) -> Runner:
     if not torch.cuda.is_available():
         raise Unavailable("there is no CUDA device here")
-    there = model.cuda()
+    there = copy.deepcopy(model).cuda()
     given = tuple(tensor.cuda() for tensor in inputs)
 
     def call() -> Any:
