@@ -56,7 +56,7 @@ def load_reports() -> tuple[ReportFormat, ...]:
 def _load(group: str) -> list[tuple[str, Any]]:
     """Return (who, value) for every value of every entry point of the group."""
     points = sorted(set(metadata.entry_points(group=group)), key=lambda p: (p.name, p.value))
-    found = [(_who(point), value) for point in points for value in _call(point)]
+    found = [(who, value) for point in points for who in (_who(point),) for value in _call(point)]
     if not found:
         raise PluginError(
             f"no plugin provides {group}",

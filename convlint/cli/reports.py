@@ -53,8 +53,10 @@ def write(chosen: Plan, run: RunReport, link_base: str = "", prefix: str = "") -
 
 def beside(chosen: Plan) -> ReportFormat | None:
     """Return the format to print on stderr beside the one on stdout, if that one wants any."""
+    if not chosen.format.beside:
+        return None
     formats = {report.name: report for report in plugins.load_reports()}
-    return formats.get(chosen.format.beside) if chosen.format.beside else None
+    return formats.get(chosen.format.beside)
 
 
 def prefix_of(root: Path) -> str:
