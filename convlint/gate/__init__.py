@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from convlint.gate.base import pair, with_base
-from convlint.gate.baseline import (
-    Baseline,
-    Entry,
-    accept,
-    entries_of,
-    kept,
-    mark,
-    read_baseline,
-    render,
-    stale,
-)
+from convlint.gate.baseline import Baseline, Entry, entries_of, read_baseline, render
 from convlint.gate.budget import check_limits, declared_codes, is_budget
 from convlint.gate.compare import Comparison, compare
 from convlint.gate.files import read_report
+from convlint.gate.known import accept, kept, mark, stale
 from convlint.gate.outcome import Outcome, made_of
 from convlint.gate.overrides import override
 from convlint.gate.private import without_private

@@ -10,7 +10,8 @@ import msgspec
 from convlint import errors
 from convlint.contract import Finding, Layer, ModelReport, RunReport, Saving, Severity, Tool, Totals
 from convlint.gate.base import pair
-from convlint.gate.baseline import Entry, entry_of, mark
+from convlint.gate.baseline import Entry, entry_of
+from convlint.gate.known import mark
 from convlint.gate.outcome import Outcome
 from convlint.ir.nodes import SourceSpan
 from convlint.settings import FailLevel
