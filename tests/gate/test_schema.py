@@ -101,3 +101,15 @@ def test_the_schema_is_a_schema() -> None:
     """The schema itself is valid, and `convlint config --schema` prints it."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert json.loads((ROOT / "docs" / "configuration.schema.json").read_text())["title"]
+
+
+def test_the_documented_example_is_valid(tmp_path: Path) -> None:
+    """What docs/configuration.md shows is taken as it stands."""
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "resnet.py").touch()
+    assert parsed(tmp_path, example)
+    assert valid(example)
+    shown = set(tomllib.loads(example)["tool"]["convlint"])
+    assert shown == KEYS
