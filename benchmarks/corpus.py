@@ -48,6 +48,7 @@ from convlint.wire import InputSpec, Reply, Request
 
 CORPUS = Path(__file__).with_name("corpus.txt")
 SECONDS = 300
+Active = tuple[checking.ActiveRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,11 @@ class Result:
     seconds: float = 0.0
 
 
-def lint(entry: zoos.Entry, zoo: str) -> Result:
+def lint(entry: zoos.Entry, zoo: str, active: Active) -> Result:
     """Return what the rules say about one model."""
     started = time.perf_counter()
     name = f"{zoo}/{entry.name}"
-    report = checking.check_model(_reply(name, entry), _active())
+    report = checking.check_model(_reply(name, entry), active)
     words = "; ".join(d.message for d in report.diagnostics if d.severity != "info")
     return Result(
         name,
@@ -111,7 +112,7 @@ def _reply(name: str, entry: zoos.Entry) -> Reply:
     )
 
 
-def _active() -> tuple[checking.ActiveRule, ...]:
+def _active() -> Active:
     """Return the rules at their defaults, preview ones left out."""
     rules = [rule for rule in plugins.load_rules() if not rule.meta.preview]
     return tuple(checking.ActiveRule(r, r.meta.severity, r.options()) for r in rules)
@@ -142,7 +143,7 @@ def _place(finding: Finding) -> str:
     return f"{path}:{finding.location.line}"
 
 
-def _in_child(entry: zoos.Entry, zoo: str, pipe: Any) -> None:
+def _in_child(entry: zoos.Entry, zoo: str, active: Active, pipe: Any) -> None:
     import torch
 
     warnings.simplefilter("ignore")
@@ -150,18 +151,18 @@ def _in_child(entry: zoos.Entry, zoo: str, pipe: Any) -> None:
     torch.set_num_threads(1)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
-            result = lint(entry, zoo)
+            result = lint(entry, zoo, active)
         except BaseException as error:
             name = f"{zoo}/{entry.name}"
             result = Result(name, "failed", words=f"{type(error).__name__}: {error}"[:300])
     pipe.send(result)
 
 
-def _guarded(entry: zoos.Entry, zoo: str) -> Result:
+def _guarded(entry: zoos.Entry, zoo: str, active: Active) -> Result:
     """Lint a model in a forked child, within its time."""
     context = multiprocessing.get_context("fork")
     mine, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_in_child, args=(entry, zoo, theirs))
+    child = context.Process(target=_in_child, args=(entry, zoo, active, theirs))
     child.start()
     theirs.close()
     try:
@@ -173,7 +174,7 @@ def _guarded(entry: zoos.Entry, zoo: str) -> Result:
     return answer or Result(f"{zoo}/{entry.name}", "failed", words="died or ran too long")
 
 
-def sweep(names: Iterable[str], match: str, jobs: int) -> Iterator[Result]:
+def sweep(names: Iterable[str], match: str, jobs: int, active: Active) -> Iterator[Result]:
     """Yield the result of every model of the zoos, in order."""
     chosen = [
         (entry, zoo)
@@ -182,10 +183,10 @@ def sweep(names: Iterable[str], match: str, jobs: int) -> Iterator[Result]:
         if fnmatch.fnmatch(entry.name, match)
     ]
     with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda pair: _guarded(*pair), chosen)
+        yield from pool.map(lambda pair: _guarded(*pair, active), chosen)
 
 
-def head(lines: Iterable[str], models: int, packages: Iterable[str]) -> list[str]:
+def head(lines: Iterable[str], models: int, packages: Iterable[str], active: Active) -> list[str]:
     """Return the lines before the findings: versions, and the share of the zoo for each rule."""
     fires: dict[str, set[str]] = {}
     warns: dict[str, set[str]] = {}
@@ -198,11 +199,11 @@ def head(lines: Iterable[str], models: int, packages: Iterable[str]) -> list[str
             warns.setdefault(code, set()).add(name)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     rows = [f"# {models} models of {versions}", "# rule, models it fires on, warns on, findings"]
-    for rule in sorted(plugins.load_rules(), key=lambda rule: rule.meta.code):
-        code = rule.meta.code
+    for meta in sorted((one.rule.meta for one in active), key=lambda meta: meta.code):
+        code = meta.code
         some, loud = len(fires.get(code, ())), len(warns.get(code, ()))
         rows.append(
-            f"# {code} {rule.meta.name}: {_share(some, models)}, {_share(loud, models)}, {places[code]}"
+            f"# {code} {meta.name}: {_share(some, models)}, {_share(loud, models)}, {places[code]}"
         )
     return rows
 
@@ -230,33 +231,35 @@ def main() -> int:
     options = parser.parse_args()
     stubs.install()
     weights.skip_downloads()
-    _warm_up()
+    active = _active()
+    _warm_up(active)
     results = []
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(options.full.open("w")) if options.full else None
-        for result in sweep(options.zoos, options.match, options.jobs):
+        for result in sweep(options.zoos, options.match, options.jobs, active):
             results.append(result)
             if result.words:
                 print(f"  {result.name:45} {result.status:8} {result.words[:200]}", flush=True)
             if full is not None:
                 full.writelines(_full(result))
                 full.flush()
-    return _finish(results, options)
+    return _finish(results, options, active)
 
 
-def _warm_up() -> None:
+def _warm_up(active: Active) -> None:
     """Import once what every child needs; what is edited from here on is not read."""
-    lint(zoos.Entry("warm-up", lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))), "no")
+    entry = zoos.Entry("warm-up", lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
+    lint(entry, "none", active)
     gc.collect()
     gc.freeze()
 
 
 def _full(result: Result) -> Iterator[str]:
-    for finding in result.findings:
-        yield json.dumps({"model": result.name, **finding}) + "\n"
+    for text, finding in zip(result.lines, result.findings, strict=True):
+        yield json.dumps({"model": result.name, "text": text, **finding}) + "\n"
 
 
-def _finish(results: list[Result], options: argparse.Namespace) -> int:
+def _finish(results: list[Result], options: argparse.Namespace, active: Active) -> int:
     status = Counter(result.status for result in results)
     print(
         f"{len(results)} models: " + ", ".join(f"{n} {word}" for word, n in status.most_common()),
@@ -266,7 +269,7 @@ def _finish(results: list[Result], options: argparse.Namespace) -> int:
     whole = options.match == "*" and not {"torchvision", "timm"} - set(options.zoos)
     kept = [] if whole else _kept({result.name for result in results})
     total = sum(len(list(zoos.entries(zoo))) for zoo in ("torchvision", "timm"))
-    rows = head([*kept, *found], total, ("torchvision", "timm"))
+    rows = head([*kept, *found], total, ("torchvision", "timm"), active)
     print("\n".join(rows))
     new = [*rows, *sorted([*kept, *found], key=lambda text: [*text.split(" ")[:2], text])]
     if not options.check:
