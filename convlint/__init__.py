@@ -17,15 +17,28 @@ if TYPE_CHECKING:
     from convlint.api import Application, apply, lint
     from convlint.contract import Finding, ModelReport
     from convlint.errors import ConvlintError
+    from convlint.sweeping import Candidate, lint_many
 
 __version__ = "0.1.0"
 
-__all__ = ["Application", "ConvlintError", "Finding", "ModelReport", "__version__", "apply", "lint"]
+__all__ = [
+    "Application",
+    "Candidate",
+    "ConvlintError",
+    "Finding",
+    "ModelReport",
+    "__version__",
+    "apply",
+    "lint",
+    "lint_many",
+]
 
 _HOMES = {
     "Application": "convlint.api",
     "apply": "convlint.api",
     "lint": "convlint.api",
+    "Candidate": "convlint.sweeping",
+    "lint_many": "convlint.sweeping",
     "Finding": "convlint.contract",
     "ModelReport": "convlint.contract",
     "ConvlintError": "convlint.errors",

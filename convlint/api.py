@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlint import checking, frames, gate, plugins, profiles
+from convlint.checking import ActiveRule
 from convlint.contract import ModelReport
 from convlint.errors import ApplyError
 from convlint.profiles import Target
@@ -38,8 +39,7 @@ def lint(
     """
     from convlint.tracing import inline
 
-    settings = _settings("lint()", select, ignore, profile)
-    active = gate.active_rules(plugins.load_rules(), settings)
+    active, settings = active_rules("lint()", select, ignore, profile)
     reply = inline.read_instance(
         model, inputs, dict(kwargs or {}), target=target or type(model).__name__
     )
@@ -113,6 +113,14 @@ def apply(
     return Application(
         made.module, report, made.changes, made.largest_difference, made.refused, made.note
     )
+
+
+def active_rules(
+    where: str, select: Iterable[str], ignore: Iterable[str], profile: str
+) -> tuple[tuple[ActiveRule, ...], Settings]:
+    """Return the rules that are to run, and the settings; ``where`` begins an error about them."""
+    settings = _settings(where, select, ignore, profile)
+    return gate.active_rules(plugins.load_rules(), settings), settings
 
 
 def _settings(where: str, select: Iterable[str], ignore: Iterable[str], profile: str) -> Settings:

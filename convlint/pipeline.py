@@ -31,7 +31,8 @@ class Job:
     ``expecting`` hears how many models there are, once that is known. ``server`` is a child that
     was started before; ``meanwhile`` is called while the child is at work. ``cache`` is the folder
     that replies are kept in, None for none; ``box`` a sandbox that is open already.
-    ``stopwatch`` measures the steps and the rules.
+    ``stopwatch`` measures the steps and the rules. ``shard`` (K, N) is the K-th of N parts of
+    the models, every N-th of them.
     """
 
     targets: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class Job:
     cache: Path | None = None
     box: Sandbox | None = None
     stopwatch: Stopwatch | None = None
+    shard: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
             active = gate.active_rules(rules, settings)
         with watch.running("find the models"):
             found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
+        found = found[job.shard[0] - 1 :: job.shard[1]]
         if job.expecting is not None:
             job.expecting(len(found))
         timed = watch.around(active) if job.stopwatch is not None else active

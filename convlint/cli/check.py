@@ -13,7 +13,7 @@ from convlint import __version__
 from convlint.cli.baselines import baseline_options
 from convlint.cli.caching import cache_options, given_to
 from convlint.cli.options import by_project, not_a_command, read_settings, settings_options
-from convlint.cli.types import Memory
+from convlint.cli.types import Memory, Shard
 
 if TYPE_CHECKING:
     from convlint.cli.output import Teller
@@ -57,6 +57,9 @@ DEFAULT_FORMAT = "text"
 )
 @click.option(
     "--jobs", type=click.IntRange(min=0), default=0, help="Models read at once (0: all cores)."
+)
+@click.option(
+    "--shard", type=Shard(), metavar="K/N", help="Only the K-th of N parts of the models."
 )
 @click.option(
     "--timeout",
@@ -182,6 +185,7 @@ def _job(flags: dict[str, Any]) -> Job:
         hook=flags["hook"],
         strict=flags["strict"],
         exit_zero=flags["exit_zero"],
+        shard=flags["shard"] or (1, 1),
     )
 
 

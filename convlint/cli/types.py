@@ -68,6 +68,28 @@ class Memory(click.ParamType):  # type: ignore[type-arg]
         return size
 
 
+class Shard(click.ParamType):  # type: ignore[type-arg]
+    """K/N: the K-th of N parts of the models."""
+
+    name = "k/n"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> tuple[int, int]:
+        """Return (K, N)."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"([0-9]+)/([0-9]+)", value.strip())
+        part, parts = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not 1 <= part <= parts:
+            what = f"{value!r} is no part of a whole"
+            raise errors.UsageError(what, where=_flag(param), fix="write it like 1/4, up to 4/4")
+        return part, parts
+
+
 def words(values: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the words of comma lists given once or several times; None for none given."""
     if not values:

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlint.tracing import read, stubs
+from convlint.tracing import build, failures, read, stubs
 from convlint.tracing.failures import ReadError
-from convlint.tracing.sources import Locator
+from convlint.tracing.sources import ConstructorLines, Locator
 from convlint.tracing.tensors import map_tensors, spec_of, tensors_in
-from convlint.wire import InputSpec, Reply, Request
+from convlint.wire import Failure, InputSpec, Reply, Request
 
 
 def read_instance(
@@ -37,6 +37,39 @@ def read_instance(
             reading = read.read_model(model, request, locator)
     except ReadError as error:
         return Reply(target, "failed", failure=error.failure, sources=locator.sources)
+    return _reply(reading, model, target, locator)
+
+
+def read_made(make: Any, specs: tuple[InputSpec, ...], *, target: str) -> Reply:
+    """Return the Reply for the model that ``make`` is or gives, built with weights on meta.
+
+    ``specs`` are its inputs (none: they are inferred). Every failure is in the reply.
+    """
+    stubs.install()
+    locator = Locator(str(Path.cwd()))
+    request = Request(target, locator.root.as_posix(), inputs=(specs,) if specs else ())
+    try:
+        with ConstructorLines(locator):
+            model = make if isinstance(make, nn.Module) else _made(make, locator)
+            reading = read.read_model(model, request, locator)
+    except ReadError as error:
+        return Reply(target, "failed", failure=error.failure, sources=locator.sources)
+    return _reply(reading, model, target, locator)
+
+
+def _made(make: Any, locator: Locator) -> nn.Module:
+    try:
+        model = build.build(make)
+    except Exception as error:
+        what = "building the model failed"
+        raise ReadError(failures.describe(error, "build-error", locator, what=what)) from error
+    if not isinstance(model, nn.Module):
+        what = f"a {type(model).__name__} was made, not a torch.nn.Module"
+        raise ReadError(Failure("not-a-module", what))
+    return model
+
+
+def _reply(reading: read.Reading, model: nn.Module, target: str, locator: Locator) -> Reply:
     return Reply(
         target=target,
         status="partial" if reading.stopped else "complete",
