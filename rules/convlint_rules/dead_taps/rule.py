@@ -241,10 +241,16 @@ def _code(node: Node, site: Taps) -> str:
         sides = [side for pair in reversed(new.padding) for side in pair]
         plain = msgspec.structs.replace(new, padding=((0, 0),) * len(new.kernel))
         lines = [drafting.chain_code(node, plain), f"# on F.pad(x, {tuple(sides)})"]
+    return "\n".join([*lines, f"# old checkpoints, once: {_mapping(node, site)}"])
+
+
+def _mapping(node: Node, site: Taps) -> str:
     weight = mixers.weight_of(node)
     key = f'old["{weight.name if weight else "weight"}"]'
     cut = ", ".join(_slice(taps) for taps in site.kept)
-    return "\n".join([*lines, f"# old checkpoints, once: {key} = {key}[:, :, {cut}]"])
+    if any(param.role == "weight_part" for param in node.params):
+        return f"fold what computes the weight into it, then weight[:, :, {cut}]"
+    return f"{key} = {key}[:, :, {cut}]"
 
 
 def _slice(taps: range) -> str:
