@@ -7,7 +7,8 @@ Each row is a model now and after the rewrite (or a layer and what replaces it),
 1, float32, called in turn. Times are processor times of this process, so that what other programs
 take from the machine is not in them. The figures go to
 benchmarks/rewrites.json, from which docs/measured.md is written; a row measured again replaces its
-old one. ``--missing`` measures what the file does not have, ``--page`` only writes the page.
+old one. ``--missing`` measures what the file does not have, ``--page`` only writes the page and the
+figures in the rules' own pages (then run ``make docs``).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.measured import page, results
+from benchmarks.measured import page, quotes, results
 from benchmarks.measured.results import RowResult, Time, VariantResult
 from benchmarks.measured.rows import Rewritten, Row, Swapped
 from benchmarks.proof import randomise
@@ -194,7 +195,10 @@ def main() -> int:
         print("\n".join(f"{row.name:18} {row.what}" for row in rows()))
         return 0
     failed = 0 if options.page else _measure_all(options)
-    page.write(_in_order(results.load()))
+    kept = _in_order(results.load())
+    page.write(kept)
+    if options.page:
+        print("\n".join(quotes.write(kept)))
     return 1 if failed else 0
 
 

@@ -33,7 +33,8 @@ again with `--only NAME`. For your own model: `convlint measure model.py --backe
   `torch.onnx.export`. Another processor, batch or precision gives other figures.
 - *MACs* and *bytes* are counted by convlint: multiply-accumulates, and bytes read and written by
   all layers.
-- **slower** stands where the whole interval is above 1 and the ratio above 1.02.
+- **slower** stands where the whole interval is above 1 and the ratio above 1.02. The row *control*
+  times a layer against itself: that is what no difference looks like.
 """
 
 
@@ -58,7 +59,7 @@ def line(row: RowResult) -> str:
 def _page(rows: list[RowResult]) -> Iterator[str]:
     yield _HEAD
     for machine in dict.fromkeys(row.machine for row in rows):
-        yield f"Machine: {machine}. "
+        yield f"Machine: {machine}."
     yield ""
     exact = [row for row in rows if row.rules]
     swaps = [row for row in rows if not row.rules]
@@ -72,9 +73,10 @@ def _page(rows: list[RowResult]) -> Iterator[str]:
 def _exact(rows: list[RowResult]) -> Iterator[str]:
     yield "## Exact rewrites"
     yield ""
-    yield "The outputs of every row were equal in float64 before it was timed: the largest"
-    yield f"difference was {max((row.difference or 0.0 for row in rows), default=0.0):.0e} of their"
-    yield "scale."
+    worst = max((row.difference or 0.0 for row in rows), default=0.0)
+    yield "The outputs of every row were equal in float64 before it was timed; the largest difference"
+    yield f"was {worst:.0e} of their scale. Whole nets have no figure for `torch.compile`, which takes"
+    yield "minutes for them: see the row of their part."
     yield ""
     yield _header("rule", "example", "input")
     for row in rows:
@@ -97,11 +99,37 @@ def _swaps(rows: list[RowResult]) -> Iterator[str]:
     yield "Not the same function: what accuracy they cost is on the pages of CL101, CL201, CL202 and"
     yield "CL301. Every convolution has its batch norm and ReLU."
     yield ""
+    yield from _claims({row.name: row for row in rows})
+    yield ""
     yield _header("row", "in place of", "what")
     for row in rows:
         for variant in row.variants[1:]:
             yield _line((row.name, row.what, variant.name), variant)
     yield ""
+
+
+def _claims(rows: dict[str, RowResult]) -> Iterator[str]:
+    """Yield the classic claims with the range of what was measured."""
+    kernels = [rows[f"kernel-{k}x{k}"] for k in (5, 7, 9) if f"kernel-{k}x{k}" in rows]
+    separable = [row for name, row in rows.items() if name.startswith("separable-")]
+    grouped = [rows[name] for name in ("groups", "groups-shuffled") if name in rows]
+    yield from _claim("A dilated 3x3 for a dense 5x5, 7x7 or 9x9", [r.variants[1] for r in kernels])
+    yield from _claim("Stacked 3x3 for the same", [r.variants[-1] for r in kernels])
+    yield from _claim("4 groups for dense, shuffled or not", [r.variants[2] for r in grouped])
+    yield from _claim("16 groups for dense, shuffled or not", [r.variants[4] for r in grouped])
+    yield from _claim("Depthwise and 1x1 for a dense 3x3", [r.variants[1] for r in separable])
+
+
+def _claim(words: str, variants: list[VariantResult]) -> Iterator[str]:
+    times = [time.ratio for variant in variants for time in variant.times.values()]
+    if times:
+        macs = [variant.macs for variant in variants]
+        yield f"- {words}: {_range(macs)} of the MACs, {_range(times)} of the time."
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _header(*first: str) -> str:

@@ -54,13 +54,13 @@ def _groups(*, shuffled: bool) -> Swapped:
 
         return make
 
-    word = "with a shuffle" if shuffled else "without a shuffle"
+    word = ", shuffled" if shuffled else ""
     return Swapped(
         "groups-shuffled" if shuffled else "groups",
-        f"dense 3x3 128->128 at 28x28 against grouped {word}",
+        "dense 3x3 128->128 at 28x28",
         (
             ("dense 3x3", lambda: _conv(128)),
-            *((f"{groups} groups", grouped(groups)) for groups in (2, 4, 8, 16)),
+            *((f"{groups} groups{word}", grouped(groups)) for groups in (2, 4, 8, 16)),
         ),
         ((1, 128, 28, 28),),
     )
