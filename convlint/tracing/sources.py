@@ -78,8 +78,8 @@ class Locator:
         chains: dict[str, list[SourceSpan]] = {"project": [], "package": []}
         outside = False
         for _ in range(_DEPTH):
-            if frame is None:
-                break
+            if frame is None or frame.f_code.co_filename.startswith(_HERE + "/"):
+                break  # whoever had convlint build the model is no part of it
             outside = outside or not _constructs(frame, module)
             kind = self.kind_of(frame.f_code.co_filename)
             chain = chains.get(kind)
