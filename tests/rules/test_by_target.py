@@ -118,3 +118,21 @@ def test_findings_say_what_bounds_their_layers(profile, bound):
     moved = 4 * (32 * 56 * 56 + 32 * 28 * 28 + 9 * 32 * 32)
     assert 13 < 9 * 32 * 32 * 28 * 28 / moved < 15
     assert finding.bound == bound
+
+
+@pytest.mark.parametrize(
+    ("channels", "profile", "words"),
+    [
+        (18, "gpu-fp16", "compilers do so silently where a side grows 1.35 times at most"),
+        (17, "gpu-fp16", "a side grows 1.41 times, over the 1.35 up to which compilers pad"),
+        (18, "gpu-int8", ""),
+    ],
+)
+def test_misaligned_channels_say_who_pads(channels, profile, words):
+    """XLA pads FP16 buffers that grow by 1.35 at most; no such limit is known for INT8."""
+    b = Builder(1, 64, 16, 16)
+    x = b.relu(b.conv(b.x, channels, 3))
+    b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, channels)), 10)
+    (finding,) = _report(b.graph(), "CL501", profile).findings
+    assert words in finding.message
+    assert ("compilers" in finding.message) is bool(words)

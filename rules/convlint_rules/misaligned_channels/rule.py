@@ -156,9 +156,23 @@ def advise(
     return contract.Advice(
         message=f"{convs}: {site.channels[0]}->{site.channels[1]}{each} is computed as "
         f"{site.padded[0]}->{site.padded[1]} on {context.profile}, which takes {multiple} channels "
-        f"at a time: {waste:.0%} of its work is padding (told from {options.waste:.0%} a side)",
+        f"at a time: {waste:.0%} of its work is padding (told from {options.waste:.0%} a side)"
+        f"{_silently(context, site)}",
         instead=_instead(context, site, multiple),
         risk="another function, retrain; rounding up costs parameters, rounding down capacity",
+    )
+
+
+def _silently(context: Context, site: Misaligned) -> str:
+    """Say whether a compiler pads so much by itself, where the target tells its limit."""
+    limit = context.target.number("padding_limit")
+    if not limit:
+        return ""
+    if 1 + site.grows <= limit:
+        return f"; compilers do so silently where a side grows {limit:g} times at most"
+    return (
+        f"; a side grows {1 + site.grows:.2f} times, over the {limit:g} up to which compilers pad "
+        f"by themselves: unpadded it misses the fast kernels"
     )
 
 
