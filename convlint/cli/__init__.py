@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
 from convlint.cli.given import Given
 
 __all__ = ["main"]
+
+_RARELY = (50_000, 20, 100)
+"""What is made here stays to the end, or has no cycles: looking for some is mostly in vain."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     kept = replay.of(arguments)
     code = kept.printed() if kept is not None else None
+    gc.set_threshold(*_RARELY)
     if kept is None:
         return _run(arguments, Given(ahead.start(arguments)))
     if code is not None:
