@@ -115,6 +115,21 @@ def test_what_a_model_really_leaves_out():
     assert not any("idle" in key for key in made.module.state_dict())
 
 
+def test_a_child_that_a_method_of_its_module_hides():
+    """self.half is a method of every module: a child of that name is never reached."""
+
+    class Hidden(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.half = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            return self.conv(x)
+
+    (finding,) = convlint.lint(Hidden(), torch.randn(1, 3, 4, 4), select=(CODE,)).findings
+    assert finding.modules == ("half",)
+
+
 def test_a_model_that_uses_all_is_silent():
     """Every parameter is read once at least."""
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.PReLU())

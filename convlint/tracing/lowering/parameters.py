@@ -42,9 +42,11 @@ class Parameters:
             for name, tensor in tensors()
         ]
         left = [param for param in declared if param.storage not in self.used]
-        busy = self._busy() if left else frozenset()
+        if not left:
+            return ()
+        busy, modules = self._busy(), dict(model.named_modules(remove_duplicate=False))
         return tuple(
-            msgspec.structs.replace(param, idle=self._idle(param.name, busy)) for param in left
+            msgspec.structs.replace(param, idle=_idle(param.name, busy, modules)) for param in left
         )
 
     def _busy(self) -> frozenset[str]:
@@ -55,19 +57,19 @@ class Parameters:
                 found.update(_around(name))
         return frozenset(found)
 
-    def _idle(self, name: str, busy: frozenset[str]) -> Idle:
-        """Return the largest module around a tensor that is not busy, its own where all are."""
-        around = tuple(_around(name))
-        path = next((path for path in around if path not in busy), "")
-        module = self.trace.model.get_submodule(path or name.rpartition(".")[0])
-        lines = sources.built_lines(module)
-        return Idle(path, type(module).__name__, lines[0] if lines else None, lines[1:])
-
     def _describe(self, path: str, role: str, tensor: torch.Tensor) -> Param:
         key = self.storages.get(id(tensor)) or storage_key(tensor)
         spec = spec_of(tensor)
         buffer = not isinstance(tensor, nn.Parameter)
         return Param(path, key, spec.shape, spec.dtype, role, buffer)
+
+
+def _idle(name: str, busy: frozenset[str], modules: dict[str, nn.Module]) -> Idle:
+    """Return the largest module around a tensor that is not busy, its own where all are."""
+    path = next((path for path in _around(name) if path not in busy), "")
+    module = modules[path or name.rpartition(".")[0]]
+    lines = sources.built_lines(module)
+    return Idle(path, type(module).__name__, lines[0] if lines else None, lines[1:])
 
 
 def _around(name: str) -> Iterator[str]:
