@@ -212,11 +212,11 @@ def _share(part: int, whole: int) -> str:
     return f"{part} ({100 * part / max(1, whole):.1f} %)"
 
 
-def _kept(names: set[str]) -> list[str]:
+def _kept(file: Path, names: set[str]) -> list[str]:
     """Return the lines of the file about other models than these."""
-    if not CORPUS.exists():
+    if not file.exists():
         return []
-    old = CORPUS.read_text(encoding="utf-8").splitlines()
+    old = file.read_text(encoding="utf-8").splitlines()
     return [text for text in old if text[0] != "#" and text.split(" ")[0] not in names]
 
 
@@ -227,6 +227,7 @@ def main() -> int:
     parser.add_argument("--match", default="*")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--file", type=Path, default=CORPUS, help="the corpus, if another")
     parser.add_argument("--full", type=Path, help="also write each finding with its words here")
     options = parser.parse_args()
     stubs.install()
@@ -267,17 +268,17 @@ def _finish(results: list[Result], options: argparse.Namespace, active: Active) 
     )
     found = [text for result in results for text in result.lines]
     whole = options.match == "*" and not {"torchvision", "timm"} - set(options.zoos)
-    kept = [] if whole else _kept({result.name for result in results})
+    kept = [] if whole else _kept(options.file, {result.name for result in results})
     total = sum(len(list(zoos.entries(zoo))) for zoo in ("torchvision", "timm"))
     rows = head([*kept, *found], total, ("torchvision", "timm"), active)
     print("\n".join(rows))
     new = [*rows, *sorted([*kept, *found], key=lambda text: [*text.split(" ")[:2], text])]
     if not options.check:
-        CORPUS.write_text("".join(f"{text}\n" for text in new), encoding="utf-8")
+        options.file.write_text("".join(f"{text}\n" for text in new), encoding="utf-8")
         return 0
-    old = CORPUS.read_text(encoding="utf-8").splitlines() if CORPUS.exists() else []
+    old = options.file.read_text(encoding="utf-8").splitlines() if options.file.exists() else []
     changed = [text for text in difflib.ndiff(old, new) if text[0] in "+-"]
-    print("\n".join(changed) or f"as {CORPUS.name} says")
+    print("\n".join(changed) or f"as {options.file.name} says")
     return int(bool(changed))
 
 
