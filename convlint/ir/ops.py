@@ -148,12 +148,17 @@ class Reduce(Op, frozen=True, tag="reduce"):
 
 
 class Upsample(Op, frozen=True, tag="upsample"):
-    """An interpolation of the spatial axes, up or down; ``scale`` per axis as out/in."""
+    """An interpolation of the spatial axes, up or down; ``scale`` per axis as out/in.
+
+    ``factors`` are the scale factors that positions were computed with, where they are not
+    ``scale``: 2.3 for 3 positions to 6.
+    """
 
     mode: str
     scale: tuple[float, ...]
     align_corners: bool = False
     antialias: bool = False
+    factors: tuple[float, ...] = ()
 
 
 class Pad(Op, frozen=True, tag="pad"):
