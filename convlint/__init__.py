@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convlint.errors import ConvlintError
     from convlint.sweeping import Candidate, lint_many
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Application",

@@ -72,6 +72,8 @@ def _upsample(graph: fx.Graph, node: ir.Node, inputs: Inputs, _: Any) -> fx.Node
     op = node.op
     assert isinstance(op, ir.Upsample)
     options: dict[str, Any] = {"size": node.output.shape[2:], "mode": op.mode}
+    if op.factors:
+        options = {"scale_factor": op.factors, "mode": op.mode}
     if op.mode in ("linear", "bilinear", "bicubic", "trilinear"):
         options["align_corners"] = op.align_corners
     if op.antialias:

@@ -149,6 +149,8 @@ def _scale(graph: ModelGraph, node: Node) -> ir.Ints | None:
     """Return the whole factors of a nearest upsampling that enlarges, None for other nodes."""
     if not isinstance(node.op, ir.Upsample) or node.op.mode not in NEAREST:
         return None
+    if node.op.factors:
+        return None
     before, after = graph.spec(node.inputs[0]).shape[2:], node.output.shape[2:]
     if any(b == 0 or a % b for b, a in zip(before, after, strict=True)):
         return None
