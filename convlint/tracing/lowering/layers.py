@@ -203,7 +203,8 @@ def _upsample(call: Call, mode: str, corners: Any, antialias: Any, factor: Any) 
     """``factor`` is the scale factor as given, None where torch takes it from the sizes."""
     before, after = call.shape[2:], call.output.shape[2:]
     scale = tuple(a / b for a, b in zip(after, before, strict=True))
-    given = () if factor is None else tuple(map(float, tuple_of(factor, len(before))))
+    each = factor if isinstance(factor, (list, tuple)) else (factor,) * len(before)
+    given = tuple(float(one) for one in each if isinstance(one, (int, float)))
     op = ir.Upsample(mode, scale, bool(corners), bool(antialias), () if given == scale else given)
     return Lowered(op, (call.source,))
 
