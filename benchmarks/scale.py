@@ -1,7 +1,7 @@
 """Time and memory against the size of the model: what grows faster than the model does?
 
-Each model is built and linted in a process of its own. Printed are seconds of each step, the
-most memory, and for every step the exponent of its growth in nodes plus edges, fitted over the
+Each model is built and linted in a process of its own. Printed are CPU seconds of each step (the
+wall clock would tell of what else the machine does), the most memory, and for every step the exponent of its growth in nodes plus edges, fitted over the
 larger half of the sizes (n log n fits with about 1.1).
 
     python benchmarks/scale.py                      # the sizes that take a minute or two
@@ -60,9 +60,9 @@ def measure(family: str, size: int) -> dict[str, Any]:
     steps: dict[str, float] = {}
 
     def step(name: str, work: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
+        started = time.process_time()
         result = work()
-        steps[name] = time.perf_counter() - started
+        steps[name] = time.process_time() - started
         return result
 
     with torch.device("meta"):
@@ -81,7 +81,7 @@ def measure(family: str, size: int) -> dict[str, Any]:
     assert reply.graph is not None
     document = reply.graph
     step("validate", lambda: codec.open_document(document))
-    watch = Stopwatch()
+    watch = Stopwatch(time.process_time)
     report = step("check", lambda: checking.check_model(reply, watch.around(active)))
     assert report.status == "complete", report.diagnostics
     return {

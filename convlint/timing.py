@@ -15,10 +15,11 @@ _RULE = "rule "
 
 
 class Stopwatch:
-    """Adds up seconds under names; ``seconds`` has them in the order they came up."""
+    """Adds up seconds of a clock under names; ``seconds`` has them in the order they came up."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds: dict[str, float] = {}
+        self._clock = clock
 
     def add(self, name: str, seconds: float) -> None:
         """Add seconds to a name."""
@@ -34,11 +35,11 @@ class Stopwatch:
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
         """Add the time spent inside to a name."""
-        started = time.perf_counter()
+        started = self._clock()
         try:
             yield
         finally:
-            self.add(name, time.perf_counter() - started)
+            self.add(name, self._clock() - started)
 
     def around(self, active: Sequence[ActiveRule]) -> tuple[ActiveRule, ...]:
         """Return the same rules, whose own time is added up under "rule CL301 dense-conv"."""
