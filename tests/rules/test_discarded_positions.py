@@ -7,6 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
 
 import convlint
 from tests.rules.proving import applied, fires
@@ -87,6 +89,98 @@ def test_a_map_that_is_returned_or_read_at_an_offset_is_silent():
     assert not torch.allclose(wrong, right, atol=1e-3)
 
 
+class Read(nn.Module):
+    """A 3x3 with an activation, a function of its result, and a 1x1 of stride 2 that reads it."""
+
+    def __init__(self, function=lambda m, x: x, axes=2, conv=None, reader=None):
+        super().__init__()
+        kind = getattr(nn, f"Conv{axes}d")
+        self.conv = conv or kind(4, 4, 3, padding=1)
+        self.point = kind(4, 4, 1)
+        self.function, self.reader = function, reader or kind(4, 4, 1, 2)
+
+    def forward(self, x):
+        return self.reader(self.function(self, torch.relu(self.conv(x))))
+
+
+READERS = {
+    "max pool": lambda x: F.max_pool2d(x, 1, 2),
+    "average pool": lambda x: F.avg_pool2d(x, 1, (2, 3)),
+    "slice of one axis": lambda x: x[..., ::3],
+    "nearest": lambda x: F.interpolate(x, scale_factor=0.5),
+    "sizes": lambda x: F.interpolate(x, size=(4, 2)),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_that_skips(name):
+    """It goes, and the 3x3 strides in its place."""
+    made = applied(Read(lambda m, x: READERS[name](x), reader=nn.Tanh()), CODE, _map(8, 6))
+    (finding,) = made.report.findings
+    left = READERS[name](_map(8, 6))[0, 0].numel()
+    assert finding.saving.macs == 9 * 4 * 4 * (48 - left)
+
+
+OTHERS = {
+    "divides by 2": lambda x: F.avg_pool2d(x, 1, 2, divisor_override=2),
+    "nearest, cut off": lambda x: F.interpolate(x, scale_factor=0.5),
+    "nearest-exact": lambda x: F.interpolate(x, scale_factor=0.5, mode="nearest-exact"),
+    "last left out": lambda x: x[:, :, :5:2, :5:2],
+    "two taps": lambda x: F.max_pool2d(x, 2, 2),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_readers_that_do_more_or_read_elsewhere(name):
+    """They do not give the positions 0, 2, 4, ... as they are."""
+    x = _map(7, 7)
+    assert fires(Read(lambda m, x: OTHERS[name](x), reader=nn.Tanh()), CODE, x) == 0
+    right, wrong = OTHERS[name](x), x[:, :, ::2, ::2]
+    assert right.shape != wrong.shape or not torch.allclose(right, wrong)
+
+
+def _map(*sizes):
+    return torch.randn(1, 4, *sizes)
+
+
+@pytest.mark.parametrize(
+    ("function", "axes"),
+    [
+        (lambda m, x: x + m.point(x), 2),
+        (lambda m, x: m.point(x) + x, 1),
+        (lambda m, x: torch.cat([x[:, :2], m.point(x)[:, 2:]], 1) * 2, 2),
+        (lambda m, x: torch.cat([m.point(x), x], 1)[:, ::2].sigmoid(), 2),
+        (lambda m, x: x * torch.ones(4, 1, 1, dtype=x.dtype), 2),
+        (lambda m, x: x + torch.ones(1, dtype=x.dtype), 1),
+        (lambda m, x: x * torch.ones(1, 4, 7, 6, dtype=x.dtype), 2),
+    ],
+)
+def test_branches_that_meet_again(function, axes):
+    """Whichever operand is read first; constants of every channel and of every position."""
+    made = applied(Read(function, axes), CODE, _map(7, 6)[..., :: 3 - axes].flatten(axes + 1))
+    assert len(made.changes) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((7, 6), 2), ((6,), 2), ((1, 6), 2), ((4, 42), 1), ((42,), 1), ((7, 1, 1), 3)]
+)  # fmt: skip
+def test_tables_of_some_axes_are_left_alone(shape, axes):
+    """A table that is broadcast would have to be cut, too: with it the sizes do not fit."""
+    table = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
+    x = _map(7, 6, 5) if axes == 3 else _map(7, 6).flatten(axes + 1)
+    model = Read(lambda m, x: x + table.to(x), axes)
+    assert fires(model, CODE, x) == 0
+    model(x)
+
+
+def test_computed_weights_take_no_stride():
+    """A kernel of weight_norm is computed in each call: a slice behind it, or nothing."""
+    made = applied(Read(conv=weight_norm(nn.Conv2d(4, 4, 3, padding=1))), CODE, _map(8, 8))
+    assert len(made.changes) == 1
+    assert made.report.after.exact.macs == made.report.totals.macs
+    assert fires(Read(reader=weight_norm(nn.Conv2d(4, 4, 1, 2))), CODE, _map(8, 8)) == 0
+
+
 def _caffe_resnet50():
     """ResNet-50 with the stride in the first 1x1 of a stage, as it was first published."""
     from convlint.tracing import stubs
@@ -107,6 +201,37 @@ def test_the_first_published_resnet50():
     saved = report.totals.macs - report.after.exact.macs
     assert saved / 1e6 == pytest.approx(376, abs=1)
     assert 100 * saved / report.totals.macs == pytest.approx(9.7, abs=0.1)
+
+
+def test_a_pyramid_on_the_first_published_resnet50():
+    """Where each stage is returned as well, all of it is needed."""
+    model = _caffe_resnet50()
+
+    class Taps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            m, taps = self.model, []
+            x = m.maxpool(m.relu(m.bn1(m.conv1(x))))
+            for stage in (m.layer1, m.layer2, m.layer3, m.layer4):
+                x = stage(x)
+                taps.append(x)
+            return taps
+
+    assert fires(Taps(), CODE, torch.empty(1, 3, 224, 224, device="meta")) == 0
+
+
+@pytest.mark.parametrize("name", ["legacy_seresnet50", "dpn68"])
+def test_models_of_timm_that_save_elementwise_work_alone(name):
+    """Squeezes and activations before the norm keep their convolutions from moving."""
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    model = timm.create_model(name)
+    report = convlint.lint(model, torch.empty(1, 3, 224, 224, device="meta"), select=[CODE])
+    assert sum(finding.sites for finding in report.findings) == 3
+    assert report.totals.macs == report.after.exact.macs
+    assert report.totals.activation_bytes > report.after.exact.activation_bytes
 
 
 @pytest.mark.parametrize("name", ["resnet50", "densenet121", "shufflenet_v2_x1_0"])

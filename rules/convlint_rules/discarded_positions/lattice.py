@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import msgspec
 
+from convlint.analysis.rescaling import has_own_weight, is_plain_batch_norm
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
@@ -63,11 +65,16 @@ def _step(graph: ModelGraph, reader: Node, node: Node) -> ir.Ints | None:
     axes = len(node.output.shape) - 2
     if isinstance(op, ir.Conv):
         padded = any(side for sides in op.padding for side in sides)
-        plain = not (op.transposed or padded or op.computed_weight) and op.taps == 1
+        plain = not (op.transposed or padded) and op.taps == 1 and _is_stored(reader)
         return op.stride if plain else None
     if isinstance(op, ir.Pool):
         one = op.kernel == (1,) * axes and not any(op.padding) and not op.adaptive
-        return op.stride if one and not op.ceil_mode and op.type in ("max", "avg") else None
+        as_is = op.type in ("max", "avg") and op.divisor in (None, 1)
+        return op.stride if one and as_is and not op.ceil_mode else None
+    if isinstance(op, ir.Upsample) and op.mode == "nearest" and not op.factors:
+        sizes = zip(node.output.shape[2:], reader.output.shape[2:], strict=True)
+        whole = [before // after if after and before % after == 0 else 0 for before, after in sizes]
+        return tuple(whole) if min(whole) > 0 else None
     if isinstance(op, ir.Slice) and len(reader.output.shape) == axes + 2:
         return _slice_step(op, graph.spec(Ref(node.id)).shape)
     return None
@@ -87,61 +94,101 @@ def _moves(node: Node) -> bool:
     """Tell what may run on some positions alone: each result comes from its own position."""
     op = node.op
     if isinstance(op, ir.Norm):
-        return op.type == "batch" and op.running_stats
+        return is_plain_batch_norm(node)
     if isinstance(op, ir.Conv):
         padded = any(side for sides in op.padding for side in sides)
         plain = not (op.transposed or padded or op.computed_weight)
         return plain and op.taps == 1 and max(op.stride) == 1
-    return isinstance(op, _POINTWISE)
+    return isinstance(op, _POINTWISE) or op == ir.Concat(1)
 
 
 def _strides(node: Node) -> bool:
-    """Tell a convolution of several taps that can take a stride over."""
+    """Tell a convolution that can take a stride over: a new layer with the weights it has."""
     op = node.op
-    return isinstance(op, ir.Conv) and not op.transposed and not op.computed_weight
+    return isinstance(op, ir.Conv) and not op.transposed and _is_stored(node)
+
+
+def _is_stored(node: Node) -> bool:
+    """Tell a layer whose weights a layer with another stride can take over as they are."""
+    return has_own_weight(node) and all("_part" not in param.role for param in node.params)
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A region while it is found: from the root back, readers before what they read."""
+
+    graph: ModelGraph
+    root: Node
+    inside: dict[str, Node] = field(default_factory=dict)
+    strided: dict[str, None] = field(default_factory=dict)
+    sliced: dict[Ref, list[Node]] = field(default_factory=dict)
+    readers: dict[Ref, list[Node]] = field(default_factory=dict)
+    waiting: list[tuple[int, Ref]] = field(default_factory=list)
+
+    def fill(self) -> bool:
+        """Go back as far as nobody else reads; False where a broadcast operand is in the way."""
+        if not self._take(self.root):
+            return False
+        while self.waiting:
+            _, ref = heapq.heappop(self.waiting)
+            source = self.graph[ref.node]
+            alone = all(user.id in self.inside for user in self.graph.users(source))
+            fits = alone and len(source.outputs) == 1 and (_moves(source) or _strides(source))
+            if fits and not self._take(source):
+                return False
+            if not fits:
+                self.sliced[ref] = self.readers[ref]
+        self._stride_pointwise()
+        return True
+
+    def _take(self, node: Node) -> bool:
+        self.inside[node.id] = node
+        if not _moves(node):
+            self.strided[node.id] = None
+            return True
+        for ref in node.inputs if not isinstance(node.op, ir.Conv) else node.inputs[:1]:
+            spatial = _spatial(self.graph.spec(ref).shape, node.output.shape)
+            if spatial is None:
+                return False
+            if spatial:
+                if ref not in self.readers:
+                    heapq.heappush(self.waiting, (-self.graph.order[ref.node], ref))
+                self.readers.setdefault(ref, []).append(node)
+        return True
+
+    def _stride_pointwise(self) -> None:
+        """Let 1x1 convolutions at the rim take the stride in place of a slice before them."""
+        for ref, readers in tuple(self.sliced.items()):
+            if all(isinstance(node.op, ir.Conv) and _strides(node) for node in readers):
+                self.strided.update({node.id: None for node in readers})
+                del self.sliced[ref]
+
+
+def _spatial(operand: ir.Ints, result: ir.Ints) -> bool | None:
+    """Tell whether an operand varies over the result's positions: all of them, none of them.
+
+    None where it does over some axes and is broadcast over others.
+    """
+    axes = len(result) - 2
+    sizes = operand[-axes:]
+    if len(operand) == len(result) and operand[2:] == result[2:]:
+        return True
+    return False if all(size == 1 for size in sizes) else None
 
 
 def _region(graph: ModelGraph, root: Node, step: ir.Ints) -> Region | None:
     """Return the region that ends in ``root``: as far back as nobody else reads."""
-    shape = root.output.shape
+    found = _Growing(graph, root)
+    if not found.fill():
+        return None
     readers = tuple(user.id for user in graph.users(root))
-    inside: dict[str, Node] = {root.id: root}
-    strided: dict[str, None] = {}
-    sliced: dict[Ref, None] = {}
-    waiting = [root]
-    if not _moves(root):
-        strided[root.id] = None
-        waiting = []
-    while waiting:
-        node = waiting.pop()
-        for ref in node.inputs:
-            source = graph[ref.node]
-            spec = graph.spec(ref)
-            if spec.shape[2:] != shape[2:] or len(spec.shape) != len(shape):
-                if len(spec.shape) == len(shape) and set(spec.shape[2:]) != {1}:
-                    return None
-                if len(spec.shape) not in (0, len(shape)) and not _is_constant(source):
-                    return None
-                if _is_constant(source) and len(spec.shape) > 2 and set(spec.shape[-2:]) != {1}:
-                    return None
-                continue
-            alone = all(user.id in inside for user in graph.users(source))
-            if source.id in inside:
-                continue
-            if alone and len(source.outputs) == 1 and _moves(source):
-                inside[source.id] = source
-                waiting.append(source)
-            elif alone and len(source.outputs) == 1 and _strides(source):
-                inside[source.id] = source
-                strided[source.id] = None
-            else:
-                sliced[ref] = None
-    inner = sorted(inside, key=graph.order.__getitem__)
-    return Region(root.id, step, tuple(inner), tuple(strided), tuple(sliced), readers)
+    inner = _in_order(graph, found.inside)
+    sliced = tuple(found.sliced)
+    return Region(root.id, step, inner, _in_order(graph, found.strided), sliced, readers)
 
 
-def _is_constant(node: Node) -> bool:
-    return isinstance(node.op, ir.Constant)
+def _in_order(graph: ModelGraph, ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(ids, key=graph.order.__getitem__))
 
 
 def edit(graph: ModelGraph, region: Region) -> GraphEdit:

@@ -3,9 +3,9 @@
 What it does
 ------------
 Finds layers whose results are only read one position in s along every axis: by 1x1 convolutions of
-stride s, slices ::s, max-pools of one tap. What stands before them pointwise (activations, norms,
-sums, 1x1 convolutions) and the first convolution of several taps can run on the read positions
-alone.
+stride s, slices ::s, pools of one tap, nearest downsampling by s. What stands before them pointwise
+(activations, norms, sums, concatenations, 1x1 convolutions) and the first convolution of several
+taps can run on the read positions alone.
 
 Why it costs
 ------------
@@ -31,7 +31,8 @@ When not to apply
 -----------------
 The same function, and the weights stay as they are. Silent where the map is returned or tapped
 (feature pyramids), where something needs all positions (global pooling, squeeze-and-excite,
-attention), and where readers start at other positions.
+attention), where readers start at other positions, and where a term is broadcast along some of the
+axes only. A convolution whose weight is computed in each call (weight_norm) keeps its stride.
 
 Already done by
 ---------------
