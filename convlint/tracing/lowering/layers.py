@@ -165,7 +165,7 @@ def _pool(
         tuple_of(dilation, axes),
         ceil_mode,
         include,
-        whole=size == call.shape[-axes:],
+        whole=size == call.shape[-axes:] and set(call.output.shape[-axes:]) == {1},
         divisor=divisor,
     )
     return Lowered(op, (call.source,))
