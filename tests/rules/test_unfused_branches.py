@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 import convlint
 from tests.rules.proving import applied, fires, refused
@@ -91,10 +92,10 @@ def test_other_terms_stay():
 REFUSALS = {
     "strides": ([nn.Conv2d(4, 4, 3, 2, 1), nn.Conv2d(4, 4, 4)], "different strides"),
     "reflect": (
-        [nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 1)],
-        "padding of reflect",
+        [nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 3, padding=1)],
+        "one branch has padding of reflect, another of zeros",
     ),
-    "centre": ([nn.Conv2d(4, 4, (2, 1)), nn.Conv2d(4, 4, (2, 1))], "do not share a centre"),
+    "centre": ([nn.Conv2d(4, 4, 2, padding="same"), nn.Conv2d(4, 4, 1)], "do not share a centre"),
     "dearer": (
         [nn.Conv2d(4, 4, (1, 7), padding=(0, 3)), nn.Conv2d(4, 4, (7, 1), padding=(3, 0))],
         "it would save -",
@@ -112,15 +113,84 @@ def test_what_is_refused(name):
 
 
 def test_a_folded_reflection_differs():
-    """The wrong fold: a reflected 3x3 and a 1x1 as one zero-padded kernel differ at the border."""
+    """The wrong fold: a reflected 3x3 and a zero-padded one as one kernel differ at the border."""
     model, x = Branches(*REFUSALS["reflect"][0]).eval(), torch.randn(1, 4, 7, 7)
     first, second = model.branches
-    kernel = first.weight.clone()
-    kernel[..., 1:2, 1:2] += second.weight
+    kernel = first.weight + second.weight
     wrong = nn.functional.conv2d(x, kernel, first.bias + second.bias, padding=1)
     right = model(x)
     assert torch.allclose(wrong[..., 1:-1, 1:-1], right[..., 1:-1, 1:-1], atol=1e-5)
     assert not torch.allclose(wrong, right, atol=1e-3)
+
+
+SAME_PLACE = {
+    "valid": [nn.Conv2d(4, 6, 3), nn.Conv2d(4, 6, 3)],
+    "patches": [nn.Conv2d(4, 6, 2, 2), nn.Sequential(nn.Conv2d(4, 6, 2, 2), nn.BatchNorm2d(6))],
+    "strided": [nn.Conv2d(4, 6, 3, 2, 1), nn.Conv2d(4, 6, 1, 2)],
+    "reflect": [nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 1), None],
+    "circular": [
+        nn.Conv2d(4, 4, 5, padding=2, padding_mode="circular"),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"),
+    ],
+    "a word": [nn.Conv2d(4, 4, 3, padding="same", dilation=2), nn.Conv2d(4, 4, 5, padding=2)],
+    "even": [nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 2, padding="same")],
+    "dropout": [nn.Sequential(nn.Dropout(), nn.Conv2d(4, 4, 3, padding=1)), nn.Dropout2d()],
+    "weight norm": [weight_norm(nn.Conv2d(4, 4, 3, padding=1)), nn.BatchNorm2d(4, affine=False)],
+}
+
+
+@pytest.mark.parametrize("name", SAME_PLACE)
+@pytest.mark.parametrize("size", [6, 7])
+def test_kernels_that_start_at_one_place(name, size):
+    """Padded or not, strided, in modes they share: borders included."""
+    made = applied(Branches(*SAME_PLACE[name]), CODE, torch.randn(2, 4, size, size))
+    assert len(made.changes) == 1
+
+
+class Shared(nn.Module):
+    """Two sums: of the same layers, or with one of the second's own."""
+
+    def __init__(self, same):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+        self.c = self.b if same else nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.a(x) + self.b(x))
+        return self.a(x) + self.c(x)
+
+
+def test_layers_of_several_sums():
+    """Two sums of the same layers share the new one; otherwise each would need another."""
+    x = torch.randn(1, 4, 6, 6)
+    made = applied(Shared(True), CODE, x)
+    assert len(made.changes) == 2
+    assert sum(p.numel() for p in made.module.parameters()) == 4 * 4 * 9 + 4
+    assert refused(Shared(False), CODE, x) == ["a is also called outside this sum"] * 2
+
+
+def test_statistics_that_are_computed_and_sums_that_are_scaled_are_silent():
+    """A norm without stored statistics, a difference, a weighted sum, seventy terms."""
+
+    class Net(nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+            self.m, self.v = nn.Parameter(torch.zeros(4)), nn.Parameter(torch.ones(4))
+            self.function = function
+
+        def forward(self, x):
+            return self.function(self, self.a(x), self.b(x))
+
+    functions = [
+        lambda m, a, b: a + nn.functional.batch_norm(b, m.m * 2, m.v.abs() + 1),
+        lambda m, a, b: a - b,
+        lambda m, a, b: torch.add(a, b, alpha=2),
+        lambda m, a, b: a + torch.relu(b),
+        lambda m, a, b: sum([a, b, *(torch.relu(a.detach() * i) for i in range(70))]),
+    ]
+    for function in functions:
+        assert fires(Net(function), CODE, torch.randn(1, 4, 6, 6)) == 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from convlint.analysis import drafting
 from convlint.analysis.readers import source_of
+from convlint.analysis.rescaling import has_own_weight, is_plain_batch_norm
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, Ref
@@ -31,7 +32,10 @@ class Branch:
 
 
 def terms(graph: ModelGraph, root: Node) -> tuple[list[Ref], list[str], float]:
-    """Return what a tree of sums adds up, the sums in it, and the numbers added."""
+    """Return what a tree of sums adds up, the sums in it, and the numbers added.
+
+    Nothing where a term is broadcast, or where there are too many.
+    """
     found: list[Ref] = []
     adds: list[str] = []
     scalar = 0.0
@@ -46,7 +50,7 @@ def terms(graph: ModelGraph, root: Node) -> tuple[list[Ref], list[str], float]:
             waiting += reversed(node.inputs)
         else:
             found.append(ref)
-    if any(graph.spec(ref) != root.output for ref in found):
+    if waiting or any(graph.spec(ref) != root.output for ref in found):
         return [], [], 0.0
     return found, adds, scalar
 
@@ -61,7 +65,7 @@ def branch(graph: ModelGraph, term: Ref, place: int) -> Branch:
         alone = len(graph.users(node)) == 1
         if alone and isinstance(node.op, ir.Identity) and graph.spec(node.inputs[0]) == node.output:
             nodes.append(node.id)
-        elif alone and _is_plain_norm(node.op):
+        elif alone and is_plain_batch_norm(node):
             nodes.append(node.id)
             norms.append(node.id)
         else:
@@ -77,10 +81,6 @@ def branch(graph: ModelGraph, term: Ref, place: int) -> Branch:
     return Branch(place, source, conv, tuple(reversed(norms)), tuple(reversed(nodes)))
 
 
-def _is_plain_norm(op: ir.AnyOp) -> bool:
-    return isinstance(op, ir.Norm) and op.type == "batch" and op.running_stats
-
-
 def fault(graph: ModelGraph, branch: Branch, source: Ref) -> str:
     """Return why a branch cannot be part of one kernel, empty where it can."""
     if branch.conv is None:
@@ -89,10 +89,8 @@ def fault(graph: ModelGraph, branch: Branch, source: Ref) -> str:
     assert isinstance(op, ir.Conv)
     if op.transposed:
         return "a branch is a transposed conv"
-    if op.computed_weight:
+    if op.computed_weight or not has_own_weight(graph[branch.conv]):
         return "a branch has a computed kernel"
-    if op.padding_mode != "zeros" and any(side for sides in op.padding for side in sides):
-        return f"a branch has padding of {op.padding_mode}"
     if len(graph.spec(source).shape) != len(op.kernel) + 2:
         return "a branch has other axes"
     return ""
@@ -116,35 +114,45 @@ def merged(
     plain = any(branch.conv is None for branch in branches)
     if plain and (max(first.stride) > 1 or first.in_channels != first.out_channels):
         return "the tensor itself has another size than the branches"
+    padded = [op for op in ops if any(side for sides in op.padding for side in sides)]
+    modes = sorted({op.padding_mode for op in padded}) or ["zeros"]
+    if len(modes) > 1:
+        return f"one branch has padding of {modes[0]}, another of {modes[1]}"
     grid = [_axis(ops, axis, plain) for axis in range(len(first.kernel))]
-    if any(left != right for _, _, left, right in grid):
-        return "the branches' kernels do not share a centre"
     biased = any(op.bias for op in ops) or any(branch.norms for branch in branches)
     biased = biased or scalar != 0
     groups = math.gcd(*(op.groups for op in ops))
     made = ir.Conv(
         in_channels=first.in_channels,
         out_channels=first.out_channels,
-        kernel=tuple(taps for taps, _, _, _ in grid),
+        kernel=tuple(taps for taps, _, _ in grid),
         stride=first.stride,
-        padding=tuple((left, right) for _, _, left, right in grid),
-        dilation=tuple(step for _, step, _, _ in grid),
+        padding=tuple((left, left) for _, _, left in grid),
+        dilation=tuple(step for _, step, _ in grid),
         groups=groups,
         bias=biased,
+        padding_mode=modes[0],
     )
     shape = graph.spec(source).shape
-    sizes = [conv_output_shape(op, shape) for op in (*ops, made)]
-    return made if len(set(sizes)) == 1 else "the branches have different sizes"
+    if len({conv_output_shape(op, shape) for op in ops}) > 1:
+        return "the branches have different sizes"
+    if conv_output_shape(made, shape) != conv_output_shape(first, shape):
+        return "the branches' kernels do not share a centre"
+    return made
 
 
-def _axis(ops: Sequence[ir.Conv], axis: int, plain: bool) -> tuple[int, int, int, int]:
-    """Return taps, dilation and padding of one axis: the grid on which all branches' taps lie."""
+def _axis(ops: Sequence[ir.Conv], axis: int, plain: bool) -> tuple[int, int, int]:
+    """Return taps, dilation and padding of one axis: the grid on which all branches' taps lie.
+
+    The padding is that before the first position. As much behind the last one reads nothing else
+    where the size comes out right.
+    """
     places = sorted(
         {place for op in ops for place in places_of(op, axis)} | ({0} if plain else set())
     )
     step = math.gcd(*(place - places[0] for place in places)) or 1
     taps = (places[-1] - places[0]) // step + 1
-    return taps, step, -places[0], places[-1]
+    return taps, step, -places[0]
 
 
 def places_of(op: ir.Conv, axis: int) -> list[int]:

@@ -28,8 +28,8 @@ When not to apply
 -----------------
 The same function in eval mode, not in training. Old checkpoints fit the unfused model: fuse after
 loading (convlint apply writes the new weights). Silent where a branch has an activation or a pool,
-where strides differ, where a branch's result is used elsewhere, on padding other than zeros, and
-where dilations do not lie on one grid.
+where strides or kinds of padding differ, where a branch's result or layer is used elsewhere too, and
+where the one kernel would cost more than the branches (1x7 beside 7x1, depthwise beside dense).
 
 Already done by
 ---------------
@@ -79,7 +79,10 @@ class Sum:
 
 def find(context: Context, _options: contract.Options) -> Iterator[Sum]:
     """Yield sums with two branches or more of one tensor, one of them a convolution at least."""
-    graph = context.graph
+    yield from _places(context.graph)
+
+
+def _places(graph: ModelGraph) -> Iterator[Sum]:
     for node in graph:
         if isinstance(node.op, ir.Add) and not _inside(graph, node):
             terms, adds, scalar = branches.terms(graph, node)
@@ -130,10 +133,32 @@ def guard(context: Context, site: Sum, _options: contract.Options) -> Refusal | 
     op = branches.merged(graph, site.branches, site.source, site.scalar)
     if isinstance(op, str):
         return Refusal(op, site.nodes)
+    other = _other_use(graph, site)
+    if other is not None:
+        return Refusal(f"{other.module or other.id} is also called outside this sum", (other.id,))
     saved = context.saves(_edit(graph, site))
     if saved.macs < 0 or (saved.macs == 0 and saved.bytes_moved <= 0):
         return Refusal(f"it would save {saved.macs} MACs and {saved.bytes_moved} bytes", site.nodes)
     return None
+
+
+def _other_use(graph: ModelGraph, site: Sum) -> Node | None:
+    """Return a call of one of the layers that is in no sum of the same branches."""
+    used = {param.storage for key in site.nodes for param in graph[key].params}
+    sharing = [node for node in graph if used & {param.storage for param in node.params}]
+    outside = [node for node in sharing if node.id not in site.nodes]
+    if not outside:
+        return None
+    key = _key(graph, site)
+    alike = {node for each in _places(graph) if _key(graph, each) == key for node in each.nodes}
+    return next((node for node in outside if node.id not in alike), None)
+
+
+def _key(graph: ModelGraph, site: Sum) -> object:
+    """Return what is equal for two sums that one kernel serves."""
+    layers = (graph[node] for branch in site.branches for node in branch.nodes)
+    used = tuple((node.op, tuple(param.storage for param in node.params)) for node in layers)
+    return used, site.scalar, branches.merged(graph, site.branches, site.source, site.scalar)
 
 
 def rewrite(context: Context, site: Sum, _options: contract.Options) -> tuple[Rewrite, ...]:
