@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
 
 import convlint
 from tests.rules.proving import applied, fires, refused
@@ -68,6 +69,15 @@ def test_saves_what_the_formula_says():
     assert finding.saving.params == 16 * 16 + 2 * 16 - 72
 
 
+class Computed(nn.Module):
+    """A kernel made of the input."""
+
+    def forward(self, x):
+        return F.conv2d(
+            F.conv2d(x, x[:1, :, :1, :1].expand(32, -1, -1, -1)), torch.ones(8, 32, 1, 1)
+        )
+
+
 REFUSALS = {
     "narrow": (nn.Sequential(nn.Conv2d(16, 2, 1), nn.Conv2d(2, 16, 1)), "two are cheaper"),
     "groups": (nn.Sequential(nn.Conv2d(16, 16, 3, groups=16), nn.Conv2d(16, 8, 1)), "groups=16"),
@@ -80,6 +90,13 @@ REFUSALS = {
     ),
     "strided": (
         nn.Sequential(nn.Conv2d(16, 32, 1, 2, bias=False), nn.Conv2d(32, 8, 3)), "strided or padded",
+    ),
+    "computed": (Computed(), "a weight is computed in forward"),
+    "gaps": (
+        nn.Sequential(
+            nn.Conv2d(16, 32, 3), nn.ConvTranspose2d(32, 8, 1, dilation=2, output_padding=1)
+        ),
+        "spreads its input",
     ),
     "spread": (
         nn.Sequential(nn.Conv2d(16, 32, 1), nn.ConvTranspose2d(32, 8, 2, 2)), "transposed layer",
@@ -105,6 +122,75 @@ def test_a_shift_folded_through_zero_padding_differs_at_the_border():
     wrong, right = F.conv2d(x, weight, bias, padding=1), second(first(x))
     assert torch.allclose(wrong[..., 1:-1, 1:-1], right[..., 1:-1, 1:-1], atol=1e-4)
     assert not torch.allclose(wrong, right, atol=1e-3)
+
+
+MORE = {
+    "reflected": (
+        nn.Conv2d(16, 32, 1), nn.Conv2d(32, 8, 3, padding=1, padding_mode="reflect"),
+    ),
+    "padded first": (
+        nn.Conv2d(16, 32, 1, padding=1), nn.BatchNorm2d(32), nn.Conv2d(32, 8, 1, stride=2),
+    ),
+    "circular first": (
+        nn.Conv2d(16, 32, 3, padding=1, padding_mode="circular"), nn.Dropout(), nn.Conv2d(32, 8, 1),
+    ),
+    "weight norm": (weight_norm(nn.Conv2d(16, 32, 3)), weight_norm(nn.Conv2d(32, 8, 1))),
+    "two norms": (
+        nn.Conv2d(16, 32, 1), nn.BatchNorm2d(32), nn.BatchNorm2d(32, affine=False), nn.Conv2d(32, 8, 3),
+    ),
+    "word": (nn.Conv2d(16, 32, 3, padding="same"), nn.Conv2d(32, 8, 1, stride=2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_pairs_of_every_padding(name):
+    """A shift passes padding that copies values; a first layer may pad as it likes."""
+    made = applied(nn.Sequential(*MORE[name]), CODE, torch.randn(2, 16, 7, 6))
+    assert len(made.changes) == 1
+
+
+def test_linear_layers_with_a_norm_between():
+    """On rows it is a factor and a shift of each feature; on sequences it is one of each place."""
+    layers = (nn.Linear(6, 24, bias=False), nn.BatchNorm1d(24), nn.Linear(24, 5, bias=False))
+    assert len(applied(nn.Sequential(*layers), CODE, torch.randn(3, 6)).changes) == 1
+    places = (layers[0], nn.BatchNorm1d(7), layers[2])
+    assert fires(nn.Sequential(*places), CODE, torch.randn(3, 7, 6)) == 0
+
+
+class Shared(nn.Module):
+    """Two pairs, of the same layers or with a second layer of each one's own."""
+
+    def __init__(self, same):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(4, 16, 3, padding=1), nn.Conv2d(16, 4, 1)
+        self.c = self.b if same else nn.Conv2d(16, 4, 1)
+
+    def forward(self, x):
+        return self.c(self.a(torch.relu(self.b(self.a(x)))))
+
+
+def test_layers_of_several_pairs():
+    """Two calls of one pair share the new layer; otherwise each would need another."""
+    x = torch.randn(1, 4, 6, 6)
+    made = applied(Shared(True), CODE, x)
+    assert len(made.changes) == 2
+    assert sum(p.numel() for p in made.module.parameters()) == 4 * 4 * 9 + 4
+    assert refused(Shared(False), CODE, x) == ["a is also called outside this pair"] * 2
+
+
+def test_statistics_that_are_computed_are_no_norm_to_fold():
+    """Their values are not known before the run."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(4, 16, 3), nn.Conv2d(16, 4, 1)
+            self.m, self.v = nn.Parameter(torch.zeros(16)), nn.Parameter(torch.ones(16))
+
+        def forward(self, x):
+            return self.b(F.batch_norm(self.a(x), self.m * 2, self.v.abs() + 1))
+
+    assert fires(Net(), CODE, torch.randn(1, 4, 6, 6)) == 0
 
 
 def test_a_middle_that_is_used_elsewhere_is_no_pair():
