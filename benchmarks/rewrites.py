@@ -196,6 +196,7 @@ def main() -> int:
         return 0
     failed = 0 if options.page else _measure_all(options)
     kept = _in_order(results.load())
+    results.save({row.name: row for row in kept})
     page.write(kept)
     if options.page:
         print("\n".join(quotes.write(kept)))

@@ -40,7 +40,12 @@ again with `--only NAME`. For your own model: `convlint measure model.py --backe
 
 def write(rows: Iterable[RowResult]) -> None:
     """Write the page."""
-    FILE.write_text("\n".join(_page(list(rows))), encoding="utf-8")
+    FILE.write_text(text(rows), encoding="utf-8")
+
+
+def text(rows: Iterable[RowResult]) -> str:
+    """Return the page."""
+    return "\n".join(_page(list(rows)))
 
 
 def line(row: RowResult) -> str:
@@ -52,7 +57,7 @@ def line(row: RowResult) -> str:
             f"{row.name:18} {variant.name:20} MACs {variant.macs:.3f} bytes"
             f" {variant.bytes_moved:.3f} | {' | '.join(cells)}"
         )
-    words += [f"{row.name:18} no {key}: {text}" for key, text in row.skipped.items()]
+    words += [f"{row.name:18} no {key}: {why}" for key, why in row.skipped.items()]
     return "\n".join(words)
 
 
@@ -65,7 +70,7 @@ def _page(rows: list[RowResult]) -> Iterator[str]:
     swaps = [row for row in rows if not row.rules]
     yield from _exact(exact)
     yield from _swaps(swaps)
-    skipped = [f"- {row.name}, {key}: {text}" for row in rows for key, text in row.skipped.items()]
+    skipped = [f"- {row.name}, {key}: {why}" for row in rows for key, why in row.skipped.items()]
     if skipped:
         yield from ("## Not measured", "", *skipped, "")
 

@@ -23,6 +23,9 @@ Savings
 -------
 One read and one write of the map and a kernel for each step but one. No MACs, no parameters.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+hard-swish by hand after a 1x1 0.66, 1.00, 0.88, 0.98.
+
 When not to apply
 -----------------
 Left alone where others read a value in between. Not found: the tanh form of GELU, a sigmoid of

@@ -29,6 +29,9 @@ MACs: Cc x Cout x k^2 x (positions - 1); with k > 1 also weights, k^2 - 1 of k^2
 spread map is neither written nor read, and where one part is left the concatenation goes too; one
 addition of a vector to the map comes.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+torchvision's DeepLabHead on mobilenet_v3_large 0.99, 0.98, 1.00, 0.97.
+
 When not to apply
 -----------------
 A larger kernel with zero padding is left alone: at the border it sees zeros, not the vector

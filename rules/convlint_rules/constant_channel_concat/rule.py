@@ -28,6 +28,9 @@ Savings
 MACs and weights of the constant channels, and the concatenation; one addition of a map more. The
 map is kept as a buffer.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+CoordConv stem, 3+2->32 0.75, 0.74, 0.83, 0.90.
+
 When not to apply
 -----------------
 The map holds at one input size (and for weights that no longer change). Left alone where the

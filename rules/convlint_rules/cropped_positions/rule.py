@@ -26,6 +26,9 @@ Savings
 Positions cut off / positions computed of the convolution's MACs, and the bytes they take. A
 transposed convolution saves the bytes only: its MACs are those of the positions it reads.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+TCN block, 25 channels, k 7, d 64 0.67, 0.80, 0.64, 0.85.
+
 When not to apply
 -----------------
 Silent where the result is read before the crop too (U-Net crops skip connections of maps that

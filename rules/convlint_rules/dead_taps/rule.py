@@ -27,6 +27,9 @@ Savings
 -------
 MACs and weights times 1 - (taps kept / taps).
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+resnet18 at 32x32 0.70, 0.42, 0.90, 0.99.
+
 When not to apply
 -----------------
 True at the size of the trace only: at a larger input the taps read data. Silent where borders are

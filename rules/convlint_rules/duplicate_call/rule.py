@@ -22,6 +22,9 @@ Savings
 -------
 MACs, bytes and kernels of every call but the first. No weights: they are shared already.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+one conv called twice 0.53, 0.53, 1.00, 1.00.
+
 When not to apply
 -----------------
 Silent where inputs differ, as in recurrent layers (R2U-Net), where the weights differ, on

@@ -27,6 +27,9 @@ Savings
 One read and one write of the input, an operation an element and a kernel for each step that goes.
 No MACs.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+resnet18's stem with the image's scaling in the model 0.98, 0.99, 0.96, 0.99.
+
 When not to apply
 -----------------
 While training. A shift stays, as one sum, where the first layer pads with zeros: they stand for

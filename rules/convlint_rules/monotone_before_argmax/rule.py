@@ -23,6 +23,9 @@ Savings
 -------
 One read and one write of the map, its exponentials, one kernel. No MACs.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+21 classes: 1x1, softmax, argmax 0.92, 0.76, 0.31, 1.06.
+
 When not to apply
 -----------------
 Silent where the values are used too (returned, compared with a threshold, the values of topk),

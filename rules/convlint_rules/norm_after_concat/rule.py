@@ -31,6 +31,9 @@ Savings
 One read and one write of the map, two operations an element, one kernel, the norm's parameters;
 layers without bias get one. No MACs.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+YOLOv5's BottleneckCSP, early form 0.99, 1.01, 0.96, 0.99.
+
 When not to apply
 -----------------
 While training. Left alone where a part is anything else (DenseNet joins maps that others read

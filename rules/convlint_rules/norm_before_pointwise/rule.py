@@ -34,6 +34,9 @@ Savings
 One read and one write of the map, two operations an element, one kernel, the norm's parameters; a
 layer without bias gets one. No MACs.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+inception_next_tiny's first stage 0.94, 1.09, 0.95, 0.89.
+
 When not to apply
 -----------------
 While training. Left alone before zero padding, which stands for zeros after the norm and not

@@ -28,6 +28,10 @@ Of the convolution's MACs the share of positions that the upsampling adds: 75 % 
 No parameters. Bytes: 2 x (Cin x new positions - Cout x old ones), and an interpolation of Cout
 channels in place of Cin.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+lraspp_mobilenet_v3_large 1.00, -, 1.02, 1.01; bilinear x2, then a 1x1 256->64 0.36, 0.35, 0.23,
+0.56.
+
 When not to apply
 -----------------
 Exact for nearest, linear, bilinear, trilinear, bicubic and area interpolation, with a bias, with

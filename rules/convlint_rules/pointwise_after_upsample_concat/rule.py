@@ -33,6 +33,10 @@ MACs: for each upsampled part Ca x Cout x the positions that are added. The conc
 each part is interpolated with Cout channels in place of Ca and added to the sum, which moves
 4 x (Cout - Ca) values more for each position: more bytes where the convolution widens.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+smp PSPNet, efficientnet-b0 1.13, -, 1.18, 1.06; SegFormer's head as in B0, 512x512 images 0.41,
+0.20, 0.30, 0.42.
+
 When not to apply
 -----------------
 Where Cout is far more than Ca the interpolation and the sums cost more time than the MACs save.

@@ -26,6 +26,9 @@ Of the convolution's MACs the share of positions that the average drops: 75 % fo
 parameters. Bytes move less where the output channels are more than the input channels times the
 share of positions that is kept.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+densenet121 0.99, -, 0.92, 0.93; densenet121's first transition 0.93, 0.65, 0.61, 0.68.
+
 When not to apply
 -----------------
 Silent where an activation stands between (it is not linear), unless the downsampling is nearest

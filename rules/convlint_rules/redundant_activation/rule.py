@@ -24,6 +24,9 @@ Savings
 One read and one write of the map, one operation an element, one kernel. No MACs. A PReLU takes
 its weight with it.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+timm legacy_seresnet18 1.00, -, 0.99, 1.00.
+
 When not to apply
 -----------------
 The proof goes from ReLU, ReLU6, sigmoid, hardsigmoid, softplus, softmax, abs, exp and squares

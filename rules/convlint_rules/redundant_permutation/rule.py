@@ -29,6 +29,9 @@ Savings
 One read and one write of the map, and a kernel. What a view after a permute copies is not
 counted, so a hand-written shuffle may show no saving.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+channel shuffle, then a dense 1x1 0.84, 0.94, 0.91, 0.93.
+
 When not to apply
 -----------------
 Decided from the exact flow of the channels: every element has to stay at its place along the

@@ -28,6 +28,9 @@ Savings
 MACs and weights times 1 - (distinct channels / channels), 67 % for grey to RGB, and the bytes of
 the copies.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+resnet18's stem on a grey image repeated three times 0.82, 1.17, 0.46, 0.66.
+
 When not to apply
 -----------------
 Silent where the copies pass through anything but data movement before the layer (a norm, an
