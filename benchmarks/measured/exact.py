@@ -239,7 +239,7 @@ def _elementwise() -> Iterator[Rewritten]:
     )
     yield Rewritten(
         "CL424",
-        "21 classes: 1x1, softmax, argmax",
+        "1x1 to 21 classes, softmax, argmax",
         parts.Labels,
         ((1, 64, 128, 128),),
         ("CL424",),

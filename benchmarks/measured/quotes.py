@@ -41,7 +41,7 @@ def quote(code: str, rows: list[RowResult]) -> str:
     swaps = _SWAPS.get(code, ())
     found = [row for row in rows if (row.rules[:1] == (code,)) or row.name in swaps]
     parts = [
-        f"{_what(row, variant)} {_figures(variant)}"
+        f"{_what(row, variant)}: {_figures(variant)}"
         for row in found
         for variant in row.variants[1:]
         if variant.times

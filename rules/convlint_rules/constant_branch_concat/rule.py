@@ -30,7 +30,7 @@ spread map is neither written nor read, and where one part is left the concatena
 addition of a vector to the map comes.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-torchvision's DeepLabHead on mobilenet_v3_large 0.99, 0.98, 1.00, 0.97.
+torchvision's DeepLabHead on mobilenet_v3_large: 0.99, 0.98, 1.00, 0.97.
 
 When not to apply
 -----------------

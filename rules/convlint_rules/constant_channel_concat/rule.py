@@ -29,7 +29,7 @@ MACs and weights of the constant channels, and the concatenation; one addition o
 map is kept as a buffer.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-CoordConv stem, 3+2->32 0.75, 0.74, 0.83, 0.90.
+CoordConv stem, 3+2->32: 0.75, 0.74, 0.83, 0.90.
 
 When not to apply
 -----------------

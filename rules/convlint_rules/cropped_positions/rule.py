@@ -27,7 +27,7 @@ Positions cut off / positions computed of the convolution's MACs, and the bytes 
 transposed convolution saves the bytes only: its MACs are those of the positions it reads.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-TCN block, 25 channels, k 7, d 64 0.67, 0.80, 0.64, 0.85.
+TCN block, 25 channels, k 7, d 64: 0.67, 0.80, 0.64, 0.85.
 
 When not to apply
 -----------------

@@ -28,7 +28,7 @@ Savings
 MACs and weights times 1 - (taps kept / taps).
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-resnet18 at 32x32 0.70, 0.42, 0.90, 0.99.
+resnet18 at 32x32: 0.70, 0.42, 0.90, 0.99.
 
 When not to apply
 -----------------

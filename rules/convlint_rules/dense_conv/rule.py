@@ -28,8 +28,8 @@ MACs and weights become 1/Cout + 1/taps of what they were: 11 to 13 % for a 3x3.
 tensor of Cin channels is written.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-depthwise 3x3 + 1x1 for dense 3x3 64->64 at 56x56 0.42, 0.45, 0.24, 0.47; depthwise 3x3 + 1x1 for
-dense 3x3 512->512 at 7x7 0.21, 0.17, 0.15, 0.30.
+depthwise 3x3 + 1x1 for dense 3x3 64->64 at 56x56: 0.42, 0.45, 0.24, 0.47; depthwise 3x3 + 1x1 for
+dense 3x3 512->512 at 7x7: 0.21, 0.17, 0.15, 0.30.
 
 When not to apply
 -----------------

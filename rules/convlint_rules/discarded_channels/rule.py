@@ -27,7 +27,7 @@ Savings
 MACs and weights times 1 - channels read / channels, and the bytes of the others.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-conv of which half the channels are read 0.58, 0.60, 0.52, 0.63.
+conv of which half the channels are read: 0.58, 0.60, 0.52, 0.63.
 
 When not to apply
 -----------------

@@ -23,7 +23,7 @@ Savings
 MACs, bytes and kernels of every call but the first. No weights: they are shared already.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-one conv called twice 0.53, 0.53, 1.00, 1.00.
+one conv called twice: 0.53, 0.53, 1.00, 1.00.
 
 When not to apply
 -----------------
@@ -114,7 +114,8 @@ def advise(
     first = context.graph[site.first[site.anchor]]
     alike = [key for each in sites for key in each.nodes if context.graph[key].op == node.op]
     more = sum(len(each.nodes) for each in sites) - len(alike)
-    what = f"{_words(node)} runs again on the same {_shape(context.graph, node)}"
+    again = "runs again" if node.module == first.module else f"repeats {first.module or first.kind}"
+    what = f"{_words(node)} {again} on the same {_shape(context.graph, node)}"
     if len(alike) > 1:
         what += f", {len(alike)} times"
     repeated = "operation around it is" if more == 1 else "operations around it are"

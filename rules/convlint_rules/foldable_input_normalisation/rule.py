@@ -28,7 +28,7 @@ One read and one write of the input, an operation an element and a kernel for ea
 No MACs.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-resnet18's stem with the image's scaling in the model 0.98, 0.99, 0.96, 0.99.
+resnet18's stem with the image's scaling in the model: 0.98, 0.99, 0.96, 0.99.
 
 When not to apply
 -----------------

@@ -29,7 +29,7 @@ One read and one write of the map, an operation an element, one kernel, and the 
 are parameters. No MACs.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-convnext_tiny's first stage 0.97, 0.98, 0.97, 1.02.
+convnext_tiny's first stage: 0.97, 0.98, 0.97, 1.02.
 
 When not to apply
 -----------------

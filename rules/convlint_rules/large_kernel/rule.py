@@ -31,9 +31,9 @@ Dilated: MACs and weights times 9/k^2 (-64, -82, -93 % for 5, 7, 11). Stacked, q
 of width m: 9*(Cin*m + (q-2)*m^2 + m*Cout) weights for q > 1, against k^2*Cin*Cout.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-3x3 with dilation 2 for dense 5x5 64->64 at 56x56 0.45, 0.46, 0.39, 0.48; 2 stacked 3x3 for dense
-5x5 64->64 at 56x56 0.89, 0.84, 0.69, 0.79; 3x3 with dilation 3 for dense 7x7 64->64 at 56x56
-0.24, 0.25, 0.21, 0.32; 3 stacked 3x3 for dense 7x7 64->64 at 56x56 0.69, 0.68, 0.53, 0.65.
+3x3 with dilation 2 for dense 5x5 64->64 at 56x56: 0.45, 0.46, 0.39, 0.48; 2 stacked 3x3 for dense
+5x5 64->64 at 56x56: 0.89, 0.84, 0.69, 0.79; 3x3 with dilation 3 for dense 7x7 64->64 at 56x56:
+0.24, 0.25, 0.21, 0.32; 3 stacked 3x3 for dense 7x7 64->64 at 56x56: 0.69, 0.68, 0.53, 0.65.
 
 When not to apply
 -----------------

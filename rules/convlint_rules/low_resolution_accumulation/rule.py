@@ -25,7 +25,7 @@ Of each term but one the high-resolution map, written and read, and its part of 
 interpolation where two terms have one size. No MACs.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-hrnet_w18_small's last exchange between branches 0.89, 0.98, 0.88, 0.99.
+hrnet_w18_small's last exchange between branches: 0.89, 0.98, 0.88, 0.99.
 
 When not to apply
 -----------------

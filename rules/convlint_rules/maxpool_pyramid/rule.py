@@ -27,6 +27,9 @@ Savings
 Comparisons: the sum of the windows becomes the sum of (difference + 1) on each axis, 275 to 75 for
 5, 9 and 13. No MACs, weights or bytes.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+SPP of max pools 5, 9, 13: 0.38, 0.80, 0.69, 0.87.
+
 When not to apply
 -----------------
 Silent on strides, dilations, even windows, paddings other than half the window, average pools

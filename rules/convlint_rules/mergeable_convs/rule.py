@@ -24,7 +24,7 @@ MACs and weights of both layers minus those of one of them: (Cin*M + M*Cout - Ci
 for two 1x1 with M channels between.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-mobilenet_v3_small 0.89, -, 0.96, 0.94.
+mobilenet_v3_small: 0.89, -, 0.96, 0.94.
 
 When not to apply
 -----------------

@@ -26,9 +26,9 @@ Savings
 None in MACs: fewer groups multiply more. It is about time, so measure it: convlint measure.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-2 groups for dense 3x3 128->128 at 28x28 0.56, 0.61, 0.54, 0.69; 4 groups for dense 3x3 128->128
-at 28x28 0.35, 0.39, 0.33, 0.52; 8 groups for dense 3x3 128->128 at 28x28 0.24, 0.28, 0.26, 0.44;
-16 groups for dense 3x3 128->128 at 28x28 0.21, 0.27, 0.43, 0.42.
+2 groups for dense 3x3 128->128 at 28x28: 0.56, 0.61, 0.54, 0.69; 4 groups for dense 3x3 128->128
+at 28x28: 0.35, 0.39, 0.33, 0.52; 8 groups for dense 3x3 128->128 at 28x28: 0.24, 0.28, 0.26,
+0.44; 16 groups for dense 3x3 128->128 at 28x28: 0.21, 0.27, 0.43, 0.42.
 
 When not to apply
 -----------------

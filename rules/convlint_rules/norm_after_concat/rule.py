@@ -32,7 +32,7 @@ One read and one write of the map, two operations an element, one kernel, the no
 layers without bias get one. No MACs.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-YOLOv5's BottleneckCSP, early form 0.99, 1.01, 0.96, 0.99.
+YOLOv5's BottleneckCSP, early form: 0.99, 1.01, 0.96, 0.99.
 
 When not to apply
 -----------------

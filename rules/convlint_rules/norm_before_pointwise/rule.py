@@ -35,7 +35,7 @@ One read and one write of the map, two operations an element, one kernel, the no
 layer without bias gets one. No MACs.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-inception_next_tiny's first stage 0.94, 1.09, 0.95, 0.89.
+inception_next_tiny's first stage: 0.94, 1.09, 0.95, 0.89.
 
 When not to apply
 -----------------

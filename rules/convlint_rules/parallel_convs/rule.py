@@ -30,7 +30,7 @@ Savings
 No MACs. Of n convolutions n - 1 reads of the map and n - 1 kernels.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-googlenet's first inception block 1.00, 0.87, 1.04, 1.01.
+googlenet's first inception block: 1.00, 0.87, 1.04, 1.01.
 
 When not to apply
 -----------------

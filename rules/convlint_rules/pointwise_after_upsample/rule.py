@@ -29,7 +29,7 @@ No parameters. Bytes: 2 x (Cin x new positions - Cout x old ones), and an interp
 channels in place of Cin.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-lraspp_mobilenet_v3_large 1.00, -, 1.02, 1.01; bilinear x2, then a 1x1 256->64 0.36, 0.35, 0.23,
+lraspp_mobilenet_v3_large: 1.00, -, 1.02, 1.01; bilinear x2, then a 1x1 256->64: 0.36, 0.35, 0.23,
 0.56.
 
 When not to apply

@@ -34,7 +34,7 @@ each part is interpolated with Cout channels in place of Ca and added to the sum
 4 x (Cout - Ca) values more for each position: more bytes where the convolution widens.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-smp PSPNet, efficientnet-b0 1.13, -, 1.18, 1.06; SegFormer's head as in B0, 512x512 images 0.41,
+smp PSPNet, efficientnet-b0: 1.13, -, 1.18, 1.06; SegFormer's head as in B0, 512x512 images: 0.41,
 0.20, 0.30, 0.42.
 
 When not to apply

@@ -27,7 +27,7 @@ parameters. Bytes move less where the output channels are more than the input ch
 share of positions that is kept.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-densenet121 0.99, -, 0.92, 0.93; densenet121's first transition 0.93, 0.65, 0.61, 0.68.
+densenet121: 0.99, -, 0.92, 0.93; densenet121's first transition: 0.93, 0.65, 0.61, 0.68.
 
 When not to apply
 -----------------

@@ -25,7 +25,7 @@ One read and one write of the map, one operation an element, one kernel. No MACs
 its weight with it.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-timm legacy_seresnet18 1.00, -, 0.99, 1.00.
+timm legacy_seresnet18: 1.00, -, 0.99, 1.00.
 
 When not to apply
 -----------------

@@ -29,7 +29,7 @@ MACs and weights times 1 - (distinct channels / channels), 67 % for grey to RGB,
 the copies.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-resnet18's stem on a grey image repeated three times 0.82, 1.17, 0.46, 0.66.
+resnet18's stem on a grey image repeated three times: 0.82, 1.17, 0.46, 0.66.
 
 When not to apply
 -----------------

@@ -26,6 +26,9 @@ Savings
 -------
 One write and one read of the map, and a kernel. MACs and weights stay.
 
+Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
+YOLOv5's Focus, 12->32: 0.84, 0.94, 0.82, 0.68.
+
 When not to apply
 -----------------
 Measure it: on a T4 the slices were reported faster than the strided kernel, on V100 and A100 slower

@@ -25,8 +25,8 @@ Savings
 MACs and weights of all branches but the one with the largest kernel, and their kernels' passes.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
-timm mobileone_s0 0.17, -, 0.29, 0.29; timm repvgg_a0 0.67, -, 0.88, 0.85; mobileone_s0's second
-stage 0.15, 0.16, 0.27, 0.30.
+timm mobileone_s0: 0.17, -, 0.29, 0.29; timm repvgg_a0: 0.67, -, 0.88, 0.85; mobileone_s0's second
+stage: 0.15, 0.16, 0.27, 0.30.
 
 When not to apply
 -----------------
