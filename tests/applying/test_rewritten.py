@@ -94,7 +94,7 @@ def _plain(value):
     return tuple(map(_plain, value)) if isinstance(value, (tuple, list)) else value
 
 
-ZOO = ("densenet121", "mobilenet_v3_small", "shufflenet_v2_x1_0", "swin_t", "googlenet")
+ZOO = ("densenet121", "shufflenet_v2_x1_0", "googlenet")
 
 
 @pytest.mark.parametrize("name", ZOO)

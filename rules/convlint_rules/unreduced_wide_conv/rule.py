@@ -191,7 +191,7 @@ RULE = contract.Rule(
         severity=Severity.INFO,
         exact=False,
         since="0.2.0",
-        yields_to=("CL101", "CL408"),
+        yields_to=("CL101", "CL102", "CL408"),
     ),
     find=find,
     guard=guard,
