@@ -19,6 +19,15 @@ def chain(size: int) -> nn.Module:
     return nn.Sequential(conv(3, WIDTH), *(conv(WIDTH, WIDTH) for _ in range(size - 1)))
 
 
+def biased(size: int) -> nn.Module:
+    """Return ``size`` convolutions in a row, each with a bias that its norm takes away again."""
+    layers: list[nn.Module] = []
+    for place in range(size):
+        layer = nn.Conv2d(WIDTH if place else 3, WIDTH, 3, padding=1)
+        layers += [layer, nn.BatchNorm2d(WIDTH), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
 class Residual(nn.Module):
     """A bottleneck that adds its input."""
 

@@ -66,8 +66,7 @@ def sharing(graph: ModelGraph, node: Node) -> tuple[Node, ...]:
     weight = weight_of(node)
     if weight is None:
         return (node,)
-    keys = {weight.storage}
-    return tuple(other for other in graph if keys & {param.storage for param in other.params})
+    return graph.holders([weight.storage])
 
 
 def words(node: Node) -> str:

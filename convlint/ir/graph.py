@@ -7,7 +7,7 @@ form is :class:`GraphDocument`. Algorithms that need a graph library take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,6 +87,30 @@ class ModelGraph:
         The Output node is one of them, so a tensor that the model returns has a user.
         """
         return self._users[node.id]
+
+    @cached_property
+    def _holders(self) -> dict[str, tuple[Node, ...]]:
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for storage in {param.storage for param in node.params}:
+                found.setdefault(storage, []).append(node)
+        return {storage: tuple(nodes) for storage, nodes in found.items()}
+
+    def holders(self, storages: Iterable[str]) -> tuple[Node, ...]:
+        """Return the nodes with a parameter or buffer of these storages, in execution order."""
+        found = {node.id: node for key in storages for node in self._holders.get(key, ())}
+        return tuple(sorted(found.values(), key=lambda node: self.order[node.id]))
+
+    @cached_property
+    def _by_module(self) -> dict[str, tuple[Node, ...]]:
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            found.setdefault(node.module, []).append(node)
+        return {module: tuple(nodes) for module, nodes in found.items()}
+
+    def in_module(self, module: str) -> tuple[Node, ...]:
+        """Return the nodes of exactly this module, in execution order."""
+        return self._by_module.get(module, ())
 
     def producers(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes that ``node`` reads, one for each of its inputs."""

@@ -154,7 +154,7 @@ def _shared(graph: ModelGraph, site: Biased) -> Refusal | None:
     mean, ends = _stored(graph[site.norm]), {site.anchor, site.norm}
     tied = {param.storage for param in graph[site.anchor].params}
     tied |= set() if mean is None else {mean.storage}
-    users = [node for node in graph if tied & {param.storage for param in node.params}]
+    users = graph.holders(tied)
     if {node.id for node in users} <= ends:
         return None
     alike = [pair for pair in _pairs(graph) if _key(graph, pair) == _key(graph, site)]

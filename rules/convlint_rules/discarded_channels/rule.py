@@ -115,9 +115,8 @@ def guard(context: Context, site: Discarded, _options: contract.Options) -> Refu
 def _sharing(graph: ModelGraph, node: Node) -> Iterator[Node]:
     """Yield other nodes that use the weights of a layer or norm."""
     if isinstance(node.op, (ir.Conv, ir.Linear, ir.Norm)):
-        own = {param.storage for param in node.params}
-        for other in graph:
-            if other.id != node.id and own & {param.storage for param in other.params}:
+        for other in graph.holders(param.storage for param in node.params):
+            if other.id != node.id:
                 yield other
 
 

@@ -126,8 +126,7 @@ def guard(context: Context, site: Flattened, options: FlattenedOptions) -> Refus
 
 def neighbours_of(graph: ModelGraph, node: Node) -> int:
     """Return how many calls use the layer's weight."""
-    storages = {param.storage for param in node.params}
-    return sum(any(p.storage in storages for p in other.params) for other in graph)
+    return len(graph.holders(param.storage for param in node.params))
 
 
 def _heads(graph: ModelGraph, node: Node) -> int:

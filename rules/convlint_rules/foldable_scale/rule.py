@@ -125,9 +125,7 @@ def _scale_users(graph: ModelGraph, site: Scaled) -> set[str]:
         return set()
     made = _ancestors(graph, site.scale.tensor)
     storages = {param.storage for key in made for param in graph[key].params}
-    for node in graph:
-        if storages & {param.storage for param in node.params}:
-            made.add(node.id)
+    made |= {node.id for node in graph.holders(storages)}
     return {user.id for key in made for user in graph.users(graph[key])} - made
 
 

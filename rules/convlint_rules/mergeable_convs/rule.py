@@ -146,8 +146,7 @@ def guard(context: Context, site: Pair, _options: contract.Options) -> Refusal |
 def _together(graph: ModelGraph, site: Pair) -> list[Pair] | Node:
     """Return this pair and others of the same layers, or a call of one that is in none of them."""
     used = _storages(graph, site)
-    sharing = [node for node in graph if used & {param.storage for param in node.params}]
-    outside = [node for node in sharing if node.id not in site.nodes]
+    outside = [node for node in graph.holders(used) if node.id not in site.nodes]
     if not outside:
         return [site]
     alike = [each for each in _pairs(graph) if _key(graph, each) == _key(graph, site)]

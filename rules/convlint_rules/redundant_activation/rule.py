@@ -174,7 +174,7 @@ def _calls(graph: ModelGraph, node: Node) -> int:
     """Return how often the layer of ``node`` is called; 1 for a function."""
     if not node.layer:
         return 1
-    return sum(1 for other in graph if other.module == node.module and other.op == node.op)
+    return sum(1 for other in graph.in_module(node.module) if other.op == node.op)
 
 
 def _instead(site: Redundant, calls: int) -> str:

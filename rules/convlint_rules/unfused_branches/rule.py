@@ -149,8 +149,7 @@ def guard(context: Context, site: Sum, _options: contract.Options) -> Refusal | 
 def _other_use(graph: ModelGraph, site: Sum) -> Node | None:
     """Return a call of one of the layers that is in no sum of the same branches."""
     used = {param.storage for key in site.nodes for param in graph[key].params}
-    sharing = [node for node in graph if used & {param.storage for param in node.params}]
-    outside = [node for node in sharing if node.id not in site.nodes]
+    outside = [node for node in graph.holders(used) if node.id not in site.nodes]
     if not outside:
         return None
     key = _key(graph, site)
