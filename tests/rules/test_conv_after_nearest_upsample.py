@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+import convlint
 from convlint.ir import nodes as ir
+from convlint.tracing import stubs
 from tests.graphs import Builder
 from tests.rules.proving import applied, fires, refused
-from tests.rules.runs import findings
+from tests.rules.runs import findings, reasons
 
 CODE = "CL405"
 
@@ -74,7 +76,7 @@ def test_through_a_concatenation(order, bias):
         def __init__(self):
             super().__init__()
             self.conv = nn.Conv2d(
-                sum(3 if c == "u" else 2 for c in order), 5, 3, padding=1, bias=bias
+                sum(12 if c == "u" else 2 for c in order), 5, 3, padding=1, bias=bias
             )
 
         def forward(self, low, skip):
@@ -84,8 +86,102 @@ def test_through_a_concatenation(order, bias):
                 parts.append(F.interpolate(part, scale_factor=2) if kind == "u" else part)
             return self.conv(torch.cat(parts, 1))
 
-    made = applied(Block(), CODE, torch.randn(2, 3, 4, 5), torch.randn(2, 2, 8, 10))
+    made = applied(Block(), CODE, torch.randn(2, 12, 4, 5), torch.randn(2, 2, 8, 10))
     assert len(made.changes) == 1
+
+
+class Then(nn.Module):
+    """A function of a module and its input, with layers to use."""
+
+    def __init__(self, function, channels=4, groups=1):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3, padding=1, groups=groups)
+        self.other = nn.Conv2d(4, 4, 3, padding=1)
+        self.norm, self.act = nn.BatchNorm2d(4), nn.PReLU(4)
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def _grown(x):
+    return F.interpolate(x, scale_factor=2)
+
+
+BETWEEN = {
+    "dropout": lambda m, x: m.conv(F.dropout(_grown(x), training=False)),
+    "norm and activation": lambda m, x: m.conv(m.act(m.norm(_grown(x)))),
+    "numbers": lambda m, x: m.conv(torch.sin(_grown(x) * 2 + 1)),
+    "before a concatenation": lambda m, x: m.conv(torch.cat([m.act(_grown(x)), _grown(x)], 1)),
+    "twice the same": lambda m, x: (lambda y: m.conv(torch.cat([y, y], 1)))(m.act(_grown(x))),
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_operations_between_work_on_the_small_map(name):
+    """Copies stay copies under what each value meets alone, borders included."""
+    channels = 8 if "cat" in name or "twice" in name else 4
+    made = applied(Then(BETWEEN[name], channels), CODE, torch.randn(2, 4, 5, 4))
+    assert len(made.changes) == 1
+    assert made.report.after.exact.activation_bytes < made.report.totals.activation_bytes
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d, nn.Conv2d, nn.Conv3d])
+@pytest.mark.parametrize("joined", [False, True])
+def test_the_code_to_write_makes_the_kernel(layer, joined):
+    """The finding's lines, run on the old weights, give what the transposed layer needs."""
+    axes = int(layer.__name__[-2])
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = layer(18 if joined else 16, 4, 3, padding=1)
+
+        def forward(self, low, *skips):
+            return self.conv(torch.cat([*skips, F.interpolate(low, scale_factor=3)], 1))
+
+    model, low = Net(), torch.randn(1, 16, *(4,) * axes)
+    inputs = (low, torch.randn(1, 2, *(12,) * axes)) if joined else (low,)
+    (finding,) = convlint.lint(model, *inputs, select=(CODE,)).findings
+    first, *lines = finding.instead.splitlines()
+    up = eval(first.partition("# up = ")[2] or first)
+    new: dict[str, torch.Tensor] = {}
+    exec("\n".join(lines), {"torch": torch, "F": F, "old": model.state_dict(), "new": new})
+    weight = model.conv.weight[:, -16:]
+    bias = None if up.bias is None else model.conv.bias
+    function = getattr(F, f"conv_transpose{axes}d")
+    found = function(low, new["up.weight"], bias, up.stride, up.padding)
+    expected = getattr(F, f"conv{axes}d")(F.interpolate(low, scale_factor=3), weight, bias, 1, 1)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+ELSEWHERE = {
+    "fraction": (lambda m, x: m.conv(F.interpolate(x, scale_factor=2.3)), (3, 3)),
+    "over 40": (lambda m, x: m.conv(F.interpolate(x, scale_factor=41)), (3, 3)),
+    "layer": (lambda m, x: m.conv(_grown(torch.relu(m.conv(x)))), (4, 4)),
+    "map": (lambda m, x: (lambda y: (m.conv(y), m.other(y)))(_grown(x)), (4, 4)),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_copies_that_are_uneven_and_what_is_used_elsewhere(name):
+    """2.3 makes 6 of 3 positions, unevenly; 41 copies of a value are 40 and 42 in float32."""
+    function, size = ELSEWHERE[name]
+    assert fires(Then(function), CODE, torch.randn(1, 4, *size)) == 0
+    x = torch.randn(1, 1, 7)
+    for factor in (2.3, 41):
+        grown = F.interpolate(x, scale_factor=factor)
+        assert not torch.equal(grown, x.repeat_interleave(int(factor), 2)[..., : grown.shape[2]])
+
+
+def test_few_upsampled_channels_do_not_pay_for_the_sum():
+    """Of 68 channels 4 grew: the sum of two maps of 64 moves more than that."""
+    b = Builder(1, 4, 8, 8)
+    up = b.add(ir.Upsample("nearest", (2.0, 2.0)), [b.x], (1, 4, 16, 16))
+    skip = b.add(ir.Input("skip"), (), (1, 64, 16, 16))
+    b.conv(b.add(ir.Concat(1), [up, skip], (1, 68, 16, 16)), 64, 3)
+    (reason,) = reasons(b.graph(), CODE)
+    assert "MACs for each, under 4" in reason
 
 
 def test_a_shared_layer_keeps_one_kernel():
@@ -171,9 +267,8 @@ def test_unets_of_segmentation_models(encoder):
     Five blocks upsample; the last one has no skip. Of each first conv the part over upsampled
     channels falls from 9 to 4 products an output.
     """
+    stubs.install()
     smp = pytest.importorskip("segmentation_models_pytorch", reason="smp is not installed")
-    import convlint
-
     model = smp.Unet(encoder, encoder_weights=None, classes=19)
     report = convlint.lint(model, torch.empty(1, 3, 512, 512, device="meta"), select=[CODE])
     widths = (model.encoder.out_channels[-1], 256, 128, 64, 32)

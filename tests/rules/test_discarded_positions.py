@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 import convlint
+from convlint.tracing import stubs
 from tests.rules.proving import applied, fires
 
 CODE = "CL407"
@@ -183,8 +184,6 @@ def test_computed_weights_take_no_stride():
 
 def _caffe_resnet50():
     """ResNet-50 with the stride in the first 1x1 of a stage, as it was first published."""
-    from convlint.tracing import stubs
-
     stubs.install()
     torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
     model = torchvision.models.resnet50(weights=None)
@@ -226,6 +225,7 @@ def test_a_pyramid_on_the_first_published_resnet50():
 @pytest.mark.parametrize("name", ["legacy_seresnet50", "dpn68"])
 def test_models_of_timm_that_save_elementwise_work_alone(name):
     """Squeezes and activations before the norm keep their convolutions from moving."""
+    stubs.install()
     timm = pytest.importorskip("timm", reason="timm is not installed")
     model = timm.create_model(name)
     report = convlint.lint(model, torch.empty(1, 3, 224, 224, device="meta"), select=[CODE])
@@ -237,8 +237,6 @@ def test_models_of_timm_that_save_elementwise_work_alone(name):
 @pytest.mark.parametrize("name", ["resnet50", "densenet121", "shufflenet_v2_x1_0"])
 def test_models_that_stride_in_time(name):
     """torchvision's ResNets stride in the 3x3."""
-    from convlint.tracing import stubs
-
     stubs.install()
     torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
     model = torchvision.models.get_model(name, weights=None)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 import convlint
+from convlint.tracing import stubs
 from tests.rules.proving import applied, fires, refused
 
 CODE = "CL408"
@@ -219,8 +220,6 @@ def test_a_middle_that_is_used_elsewhere_is_no_pair():
 )
 def test_torchvision_models(name, saved):
     """mobilenet_v3_small: 16->16 then 16->72, 1.42 % of its MACs; designs stay silent."""
-    from convlint.tracing import stubs
-
     stubs.install()
     torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
     model = torchvision.models.get_model(name, weights=None)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 import convlint
+from convlint.tracing import stubs
 from tests.rules.proving import applied, fires, refused
 
 CODE = "CL409"
@@ -198,6 +199,7 @@ def test_statistics_that_are_computed_and_sums_that_are_scaled_are_silent():
 )
 def test_models_that_nobody_fused(name, before, after):
     """As timm's own reparameterisation brings them, in GMACs."""
+    stubs.install()
     timm = pytest.importorskip("timm", reason="timm is not installed")
     model = timm.create_model(name)
     report = convlint.lint(model, torch.empty(1, 3, 224, 224, device="meta"), select=[CODE])
@@ -208,8 +210,6 @@ def test_models_that_nobody_fused(name, before, after):
 @pytest.mark.parametrize("name", ["resnet18", "shufflenet_v2_x1_0", "mobilenet_v3_small"])
 def test_models_without_such_sums(name):
     """Residual blocks and shuffles are silent."""
-    from convlint.tracing import stubs
-
     stubs.install()
     torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
     model = torchvision.models.get_model(name, weights=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from convlint_rules.conv_after_nearest_upsample.rule import Grown, Part, layers
+from convlint_rules.conv_after_nearest_upsample.parts import Grown, Part, layers
 
 from convlint.edit import GraphEdit
 from convlint.ir.graph import ModelGraph

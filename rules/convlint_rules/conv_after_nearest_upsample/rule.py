@@ -3,7 +3,7 @@
 What it does
 ------------
 Finds convolutions of stride 1 that read a map which nearest upsampling by a whole factor made, also
-where it is one part of a concatenation.
+where it is one part of a concatenation. Norms and activations between work on the small map then.
 
 Why it costs
 ------------
@@ -48,7 +48,7 @@ Nobody of those looked at (ONNX Runtime, OpenVINO, TVM, XLA, Inductor, coremltoo
 
 Options
 -------
-None.
+min-macs-per-byte = 4.0: MACs saved for each byte that is moved more.
 
 References
 ----------
@@ -59,111 +59,41 @@ resize convolution.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from convlint_rules.conv_after_nearest_upsample.parts import (
+    Grown,
+    Part,
+    layers,
+    places,
+    transposed,
+)
 
 from convlint import contract
-from convlint.analysis import drafting, neighbours
+from convlint.analysis import drafting, mixers, pointwise
+from convlint.analysis.rescaling import has_own_weight
 from convlint.contract import Context, Refusal, Rewrite, Severity
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, Ref, TensorSpec
 
-NEAREST = ("nearest", "nearest-exact")
+
+class ConvAfterNearestUpsampleOptions(contract.Options, frozen=True):
+    """Options of CL405."""
+
+    min_macs_per_byte: float = 4.0
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Input channels of a convolution: from ``start`` on ``channels``, read from ``source``.
-
-    ``scale`` is the factor of each axis that upsampled them, None where nothing did.
-    """
-
-    source: Ref
-    start: int
-    channels: int
-    scale: ir.Ints | None = None
-
-    @property
-    def suffix(self) -> str:
-        """What tells the part's new layer from the others, the same for the same weights."""
-        grown = "" if self.scale is None else f"x{'x'.join(map(str, self.scale))}"
-        return f"part{self.start}to{self.start + self.channels}{grown}"
-
-
-@dataclass(frozen=True, slots=True)
-class Grown:
-    """A convolution and the parts of its input; ``nodes`` is what goes, upsamplings included."""
-
-    anchor: str
-    nodes: tuple[str, ...]
-    op: ir.Conv
-    parts: tuple[Part, ...]
-
-
-def find(context: Context, _options: contract.Options) -> Iterator[Grown]:
+def find(context: Context, _options: ConvAfterNearestUpsampleOptions) -> Iterator[Grown]:
     """Yield convs of several taps that read nearest upsampled channels, alone or joined."""
-    for node, op in neighbours.convs(context.graph):
-        if op.taps > 1 and not op.transposed:
-            site = _site(context.graph, node, op)
-            if site is not None:
-                yield site
+    yield from places(context.graph)
 
 
-def _site(graph: ModelGraph, node: Node, op: ir.Conv) -> Grown | None:
-    source, passed = _through(graph, node.inputs[0])
-    joined = graph[source.node]
-    refs: tuple[Ref, ...] = (source,)
-    if isinstance(joined.op, ir.Concat) and joined.op.axis == 1:
-        refs = joined.inputs
-        passed = (*passed, joined.id)
-    parts: list[Part] = []
-    grown: list[str] = []
-    start = 0
-    for ref in refs:
-        channels = graph.spec(ref).shape[1]
-        inner, between = _through(graph, ref)
-        up = graph[inner.node]
-        scale = _scale(graph, up)
-        if scale is None:
-            parts.append(Part(ref, start, channels))
-        else:
-            parts.append(Part(up.inputs[0], start, channels, scale))
-            grown += [up.id, *between]
-        start += channels
-    if not grown:
-        return None
-    return Grown(node.id, (*dict.fromkeys((*grown, *passed)), node.id), op, tuple(parts))
-
-
-def _through(graph: ModelGraph, ref: Ref) -> tuple[Ref, tuple[str, ...]]:
-    """Return what is read when nothing-in-eval operations are looked through, and those."""
-    passed = []
-    node = graph[ref.node]
-    while isinstance(node.op, ir.Identity) and graph.spec(node.inputs[0]) == node.output:
-        passed.append(node.id)
-        ref = node.inputs[0]
-        node = graph[ref.node]
-    return ref, tuple(passed)
-
-
-def _scale(graph: ModelGraph, node: Node) -> ir.Ints | None:
-    """Return the whole factors of a nearest upsampling that enlarges, None for other nodes."""
-    if not isinstance(node.op, ir.Upsample) or node.op.mode not in NEAREST:
-        return None
-    if node.op.factors:
-        return None
-    before, after = graph.spec(node.inputs[0]).shape[2:], node.output.shape[2:]
-    if any(b == 0 or a % b for b, a in zip(before, after, strict=True)):
-        return None
-    scale = tuple(a // b for b, a in zip(before, after, strict=True))
-    return scale if max(scale) > 1 else None
-
-
-def guard(context: Context, site: Grown, _options: contract.Options) -> Refusal | None:
+def guard(
+    context: Context, site: Grown, options: ConvAfterNearestUpsampleOptions
+) -> Refusal | None:
     """Refuse what would not be the same at the borders, is read elsewhere or saves nothing."""
     op, graph = site.op, context.graph
     kernel = drafting.extent(op.kernel)
@@ -174,7 +104,8 @@ def guard(context: Context, site: Grown, _options: contract.Options) -> Refusal 
         f"dilation {drafting.short(op.dilation)}": max(op.dilation) > 1,
         f"its padding is uneven, or wider than {kernel}": odd,
         f"its padding is {op.padding_mode}": op.padding_mode != "zeros",
-        "its kernel is computed, not a parameter": op.computed_weight,
+        "its kernel is computed, not a parameter": op.computed_weight
+        or not has_own_weight(graph[site.anchor]),
         f"groups={op.groups} across a concatenation": op.groups > 1 and len(site.parts) > 1,
     }
     reason = next((text for text, holds in reasons.items() if holds), None)
@@ -183,13 +114,29 @@ def guard(context: Context, site: Grown, _options: contract.Options) -> Refusal 
     tapped = [key for key in site.nodes[:-1] if len(graph.users(graph[key])) > 1]
     if tapped:
         return Refusal("the upsampled map has other readers", tuple(tapped))
-    saved = context.saves(_edit(graph, site))
-    if saved.macs <= 0:
-        return Refusal(f"it would cost {-saved.macs} MACs more", site.nodes)
-    return None
+    other = _other_use(graph, site)
+    if other is not None:
+        return Refusal(f"{other.module or other.id} uses the weight elsewhere", (other.id,))
+    why = pointwise.loss(context.saves(_edit(graph, site)), options.min_macs_per_byte)
+    return None if why is None else Refusal(why, site.nodes)
 
 
-def rewrite(context: Context, site: Grown, _options: contract.Options) -> tuple[Rewrite, ...]:
+def _other_use(graph: ModelGraph, site: Grown) -> Node | None:
+    """Return a call with the conv's weight that would need other new weights, or the old one."""
+    sharing = mixers.sharing(graph, graph[site.anchor])
+    if len(sharing) == 1:
+        return None
+    alike = {each.anchor for each in places(graph) if _key(each) == _key(site)}
+    return next((node for node in sharing if node.id not in alike), None)
+
+
+def _key(site: Grown) -> object:
+    return site.op, tuple((part.start, part.channels, part.scale) for part in site.parts)
+
+
+def rewrite(
+    context: Context, site: Grown, _options: ConvAfterNearestUpsampleOptions
+) -> tuple[Rewrite, ...]:
     """Return a transposed convolution for each upsampled part, one convolution for the others."""
     return (Rewrite("transposed at the low resolution", _edit(context.graph, site)),)
 
@@ -198,8 +145,11 @@ def _edit(graph: ModelGraph, site: Grown) -> GraphEdit:
     node = graph[site.anchor]
     made: list[Node] = []
     terms: list[Ref] = []
+    moved: dict[str, Node] = {}
     for part, op in layers(site):
         source, shape = part.source, graph.spec(part.source).shape
+        for low in pointwise.move_chain(part.chain, "low", source, shape):
+            source = Ref(moved.setdefault(low.id, low).id)
         new = drafting.draft_conv(node, part.suffix, op, source, shape)
         made.append(msgspec.structs.replace(new, inplace=False))
         terms.append(Ref(new.id))
@@ -213,7 +163,8 @@ def _edit(graph: ModelGraph, site: Grown) -> GraphEdit:
         )
         made.append(total)
         terms[0] = Ref(total.id)
-    return GraphEdit(frozenset(site.nodes), tuple(made), {Ref(node.id): terms[0]})
+    added = (*moved.values(), *made)
+    return GraphEdit(frozenset(site.nodes), added, {Ref(node.id): terms[0]})
 
 
 def _joined(graph: ModelGraph, node: Node, kept: list[Part]) -> tuple[Node]:
@@ -225,65 +176,8 @@ def _joined(graph: ModelGraph, node: Node, kept: list[Part]) -> tuple[Node]:
     return (Node(f"{node.id}~kept", ir.Concat(1), refs, (spec,), module=node.module),)
 
 
-def layers(site: Grown) -> Iterator[tuple[Part, ir.Conv]]:
-    """Yield the new layers in order: what they read, and the operation; the first has the bias.
-
-    Parts that were not upsampled are one layer, the first; of several the channels are joined.
-    """
-    kept = [part for part in site.parts if part.scale is None]
-    bias = site.op.bias
-    if kept:
-        channels = sum(part.channels for part in kept)
-        first = kept[0]
-        if len(kept) > 1:
-            places = "_".join(f"{part.start}to{part.start + part.channels}" for part in kept)
-            first = _Several(first.source, first.start, channels, None, places)
-        yield first, msgspec.structs.replace(site.op, in_channels=channels, padding_word="")
-        bias = False
-    for part in site.parts:
-        if part.scale is not None:
-            yield part, transposed(site.op, part, bias=bias)
-            bias = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Several(Part):
-    """Several parts joined; ``places`` tells which channels."""
-
-    places: str = ""
-
-    @property
-    def suffix(self) -> str:
-        """What tells the joined parts from others."""
-        return f"part{self.places}"
-
-
-def transposed(op: ir.Conv, part: Part, *, bias: bool) -> ir.Conv:
-    """Return the transposed convolution that does upsampling and convolution at once.
-
-    Per axis its kernel is k + r - 1, its stride r, its padding k - 1 - p: tap j of it is the sum of
-    the r taps that meet copies of one value.
-    """
-    assert part.scale is not None
-    kernel = tuple(k + r - 1 for k, r in zip(op.kernel, part.scale, strict=True))
-    return msgspec.structs.replace(
-        op,
-        in_channels=part.channels,
-        kernel=kernel,
-        stride=part.scale,
-        padding=tuple(
-            (k - 1 - after, k - 1 - before)
-            for k, (before, after) in zip(op.kernel, op.padding, strict=True)
-        ),
-        transposed=True,
-        output_padding=(0,) * len(kernel),
-        bias=bias,
-        padding_word="",
-    )
-
-
 def advise(
-    context: Context, sites: tuple[Grown, ...], _options: contract.Options
+    context: Context, sites: tuple[Grown, ...], _options: ConvAfterNearestUpsampleOptions
 ) -> contract.Advice:
     """Word the finding by its dearest conv."""
     site = max(sites, key=lambda site: context.cost.macs_of(site.anchor))
@@ -308,9 +202,28 @@ def advise(
         message=f"{drafting.extent(op.kernel)} {drafting.channels(op)} at "
         f"{drafting.extent(node.output.shape[2:])}{among} {what}: {times} products an input value "
         f"where the equal transposed {drafting.extent(new.kernel)} does {new.taps}",
-        instead=code,
+        instead=f"{code}\n{_mapping(site, node, part)}".rstrip(),
         risk="same function, borders included; old checkpoints need the summed kernel, which "
         "convlint apply makes; time it on your runtime: convlint measure",
+    )
+
+
+def _mapping(site: Grown, node: Node, part: Part) -> str:
+    """Return code that sums the old kernel's taps for one part; empty for groups."""
+    weight = mixers.weight_of(node)
+    assert part.scale is not None
+    computed = any("_part" in param.role for param in node.params)
+    if site.op.groups > 1 or weight is None or computed:
+        return ""
+    axes, ones = len(part.scale), ", ".join(map(str, part.scale))
+    flips = ", ".join(str(axis) for axis in range(2, 2 + axes))
+    cut = "" if len(site.parts) == 1 else f"[:, {part.start}:{part.start + part.channels}]"
+    padding = drafting.short([factor - 1 for factor in part.scale])
+    return (
+        f'w = old["{weight.name}"]{cut}  # once, after training\n'
+        f"taps = w.flip({flips}).flatten(0, 1)[:, None]\n"
+        f"taps = F.conv{axes}d(taps, torch.ones(1, 1, {ones}), padding={padding})[:, 0]\n"
+        'new["up.weight"] = taps.unflatten(0, w.shape[:2]).transpose(0, 1)'
     )
 
 
@@ -331,5 +244,6 @@ RULE = contract.Rule(
     advise=advise,
     doc=__doc__ or "",
     folder=str(Path(__file__).parent),
+    options=ConvAfterNearestUpsampleOptions,
     weights="convlint_rules.conv_after_nearest_upsample.apply:weights",
 )
