@@ -95,6 +95,28 @@ def test_the_heads_of_a_detector_predict(widths, act, count):
         assert reasons(graph, "CL301") == ["it is the prediction layer"] * 2
 
 
+@pytest.mark.parametrize("between", ["pool", "blur", "nothing"])
+def test_a_fused_block_may_blur_before_its_projection(between):
+    """MobileNetV4's variants pool or blur between the 3x3 and the linear 1x1."""
+    b = Builder(1, 3, 112, 112)
+    x = b.relu(b.norm(b.conv(b.conv(b.x, 24, 1), 96, 3)))
+    if between == "pool":
+        x = b.add(ir.Pool("avg", (2, 2), (2, 2), (0, 0)), [x], (1, 96, 56, 56))
+    if between == "blur":
+        x = b.conv(x, 96, 3, stride=2, groups=96, buffer=True)
+    x = b.norm(b.conv(x, 32, 1))
+    b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 32)), 10)
+    assert findings(b.graph(), "CL301") == ()
+    assert any("expands" in text or "depthwise" in text for text in reasons(b.graph(), "CL301"))
+
+
+def test_a_head_is_no_fused_block():
+    """A 3x3 that widens before the 1x1 that predicts is told: nothing is projected back."""
+    b = Builder(1, 3, 112, 112)
+    b.conv(b.relu(b.norm(b.conv(b.conv(b.x, 64, 1), 128, 3))), 21, 1)
+    assert len(findings(b.graph(), "CL301")) == 1
+
+
 def test_a_fused_block_that_expands_by_one_is_silent_in_its_family():
     """EfficientNetV2 starts with blocks of one 3x3; a ResNet's 3x3 is told, beside none of them."""
     for fused, count in ((True, 0), (False, 1)):
@@ -116,15 +138,16 @@ def test_beside_a_depthwise_conv_it_is_silent():
     assert reasons(b.graph(), "CL301") == ["a depthwise conv stands beside it"]
 
 
+@pytest.mark.parametrize("wide", [36, 96])
 @pytest.mark.parametrize("gated", [False, True])
 @pytest.mark.parametrize("linear", [True, False])
-def test_fused_mbconv_is_silent_and_a_bottleneck_is_not(linear, gated):
+def test_fused_mbconv_is_silent_and_a_bottleneck_is_not(linear, gated, wide):
     """Expand, (squeeze-excite,) linear projection is by design; an activation after it is not."""
     b = Builder(1, 3, 56, 56)
     stem = b.conv(b.x, 24, 1)
-    x = b.relu(b.norm(b.conv(stem, 96, 3)))
+    x = b.relu(b.norm(b.conv(stem, wide, 3)))
     if gated:
-        gate = b.same(ir.Activation("sigmoid"), b.conv(b.pool(x), 96, 1))
+        gate = b.same(ir.Activation("sigmoid"), b.conv(b.pool(x), wide, 1))
         x = b.same(ir.Mul(), x, gate)
     x = b.norm(b.conv(x, 24, 1))
     x = x if linear else b.relu(x)

@@ -160,30 +160,49 @@ def _beside_depthwise(graph: ModelGraph, node: Node) -> Refusal | None:
 def _fused_mbconv(graph: ModelGraph, node: Node, op: ir.Conv) -> Refusal | None:
     """Refuse an expanding conv that a linear 1x1 projects back, and one like it that expands by 1."""
     project = _projection(graph, node, op)
-    if project is not None:
+    if project is not None and _expands(op, project):
         return Refusal("it expands for a linear 1x1: Fused-MBConv", (node.id, project.id))
-    if op.in_channels != op.out_channels or not _is_residual(graph, node):
+    alone = op.in_channels == op.out_channels and (project or _is_residual(graph, node))
+    if not alone:
         return None
     for other, wide in neighbours.convs(graph):
-        if min(wide.kernel) >= 3 and _projection(graph, other, wide) is not None:
+        found = _projection(graph, other, wide) if min(wide.kernel) >= 3 else None
+        if found is not None and _expands(wide, found):
             reason = "it is a block of its own beside Fused-MBConv blocks: one that expands by 1"
             return Refusal(reason, (node.id, other.id))
     return None
 
 
+def _expands(op: ir.Conv, project: Node) -> bool:
+    """Tell a conv with more output channels than what comes before and after it."""
+    back = project.op.out_channels if isinstance(project.op, ir.Conv) else 0
+    return op.groups == 1 and op.out_channels > max(op.in_channels, back)
+
+
 def _projection(graph: ModelGraph, node: Node, op: ir.Conv) -> Node | None:
-    """Return the linear 1x1 that projects an expanding conv back, None where there is none."""
-    if op.out_channels < 2 * op.in_channels or op.groups > 1:
-        return None
-    through = (*neighbours.POINTWISE, ir.Mul)
-    for other in neighbours.layers_after(graph, node, through):
+    """Return the linear 1x1 inside the model that follows a conv, None where there is none.
+
+    Looks through gates, and through the pooling or fixed filter that blurs before it strides.
+    """
+    pending = list(neighbours.layers_after(graph, node, _TO_PROJECTION))
+    while pending:
+        other = pending.pop(0)
         project = other.op
-        if not isinstance(project, ir.Conv) or project.taps > 1 or project.groups > 1:
+        if not isinstance(project, ir.Conv) or project.in_channels != op.out_channels:
             continue
-        narrow = 2 * project.out_channels <= op.out_channels == project.in_channels
-        if narrow and neighbours.activation_after(graph, other) is None:
+        if project.depthwise and all(param.buffer for param in other.params):
+            pending += neighbours.layers_after(graph, other, _TO_PROJECTION)
+        elif project.taps == 1 and project.groups == 1 and _is_linear_inside(graph, other):
             return other
     return None
+
+
+_TO_PROJECTION = (*neighbours.POINTWISE, ir.Mul, ir.Pool, ir.Pad)
+
+
+def _is_linear_inside(graph: ModelGraph, node: Node) -> bool:
+    last = node.id in neighbours.last_layers(graph)
+    return not last and neighbours.activation_after(graph, node) is None
 
 
 def _is_residual(graph: ModelGraph, node: Node) -> bool:
