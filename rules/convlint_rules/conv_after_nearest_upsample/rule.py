@@ -38,9 +38,11 @@ When not to apply
 The same function; old checkpoints need the new kernel (convlint apply makes it). Runtimes differ:
 on one CPU core torch.compile and OpenVINO were faster, eager PyTorch (1.11 of the time for the
 step above) and ONNX Runtime (1.13) slower: convlint measure. An info for the target eager. Silent
-on bilinear upsampling (its borders differ), factors that are no whole numbers, strided and
-dilated kernels, padding that is not of zeros or wider than the kernel, and where the upsampled
-map is read elsewhere.
+on bilinear upsampling (its borders differ), factors that are no whole numbers or over 40 (indices
+in float32 fall short from 41 on), strided and dilated kernels, padding that is not of zeros or
+wider than the kernel, where the upsampled map or the layer is used elsewhere too, and where so few
+channels of a concatenation were upsampled that the sum moves more bytes than min-macs-per-byte
+allows for the MACs saved.
 
 Already done by
 ---------------
