@@ -71,8 +71,9 @@ def _mixed_axes(node: Node, rank: int) -> range | list[int]:
 
 def is_copy(graph: ModelGraph, node: Node) -> bool:
     """Tell a node that does nothing in eval mode: no cast either."""
-    same = node.inputs and graph.spec(node.inputs[0]).dtype == node.output.dtype
-    return isinstance(node.op, ir.Identity) and bool(same)
+    if not isinstance(node.op, ir.Identity) or not node.inputs:
+        return False
+    return graph.spec(node.inputs[0]).dtype == node.output.dtype
 
 
 def channel_axis(node: Node) -> int | None:
