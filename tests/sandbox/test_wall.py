@@ -151,3 +151,15 @@ def request_bytes(request: Request) -> bytes:
     from convlint import wire
 
     return wire.encode(request)
+
+
+def test_one_child_serves_one_run_after_another(tmp_path: Path) -> None:
+    """What changed on disk in between is seen: every request is a process of its own."""
+    request = write(tmp_path, "net", "pass")
+    with Sandbox() as box:
+        (first,) = box.run([request])
+        file = tmp_path / "net.py"
+        file.write_text(file.read_text().replace("nn.Conv2d(3, 8, 3)", "nn.Conv2d(3, 16, 3)"))
+        (second,) = box.run([request])
+    shapes = [reply.graph.nodes[1].outputs[0].shape[1] for reply in (first, second) if reply.graph]
+    assert shapes == [8, 16]
