@@ -315,6 +315,18 @@ def test_output_stride_of_a_segmentation_net():
     assert found(graph_of("resnet50"), "CL604") == ()
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_rates_side_by_side_keep_no_resolution(beside):
+    """Selective kernels read one map at two rates, in the place of a 5x5: no stage of its own."""
+    b = Builder(1, 3, 64, 64)
+    x = b.conv(b.x, 64, 4, stride=4, padding=0)
+    for _ in range(3):
+        y = b.relu(b.conv(x, 64, 3, dilation=2))
+        x = b.sum(y, b.relu(b.conv(x, 64, 3))) if beside else y
+    b.linear(b.add(ir.Reshape(), [b.pool(x)], (1, 64)), 10)
+    assert len(findings(b.graph(), "CL604")) == (0 if beside else 1)
+
+
 @pytest.mark.parametrize(
     ("code", "build", "reason"),
     [

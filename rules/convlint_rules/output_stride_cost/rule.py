@@ -110,10 +110,10 @@ def _stage_nodes(graph: ModelGraph, convs: list[Node]) -> list[Node]:
 
 
 def _parallel(graph: ModelGraph) -> frozenset[str]:
-    """Return dilated convs that read the same tensor as another dilated conv."""
+    """Return convs of several taps that read the same tensor as another: rates side by side."""
     readers: dict[object, list[str]] = {}
     for node, op in neighbours.convs(graph):
-        if max(op.dilation) > 1 and op.taps > 1:
+        if op.taps > 1:
             readers.setdefault(node.inputs[0], []).append(node.id)
     return frozenset(key for ids in readers.values() if len(ids) > 1 for key in ids)
 
