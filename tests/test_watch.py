@@ -37,6 +37,11 @@ def block(width):
 LONG = 60.0
 
 
+def _hear_sigint() -> None:
+    """Undo what a shell does to its background jobs."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Watched:
     """A running ``convlint --watch`` and the lines that it says on stderr and stdout."""
 
@@ -48,6 +53,7 @@ class Watched:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=_hear_sigint,
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
