@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from convlint_rules.foldable_input_normalisation.chains import Chain, Step
-from convlint_rules.norm_before_pointwise.apply import columns
 
+from convlint.applying.affine import over_inputs
 from convlint.edit import GraphEdit
 from convlint.errors import ApplyError
 from convlint.ir import nodes as ir
@@ -33,8 +33,8 @@ def weights(
     else:
         folded = list(site.steps)
     scale, shift = (t.to(weight).expand(count) for t in affine(folded, values))
-    made = {"weight": weight * columns(node, scale, weight.shape)}
-    shifts = (weight * columns(node, shift, weight.shape)).flatten(1).sum(1)
+    made = {"weight": weight * over_inputs(node, scale, weight.shape)}
+    shifts = (weight * over_inputs(node, shift, weight.shape)).flatten(1).sum(1)
     pads = bool(edit.added[1:]) or bool(kept)
     made["bias"] = bias if pads else shifts if bias is None else bias + shifts
     found = {param.storage: made[param.role] for param in edit.added[0].params}

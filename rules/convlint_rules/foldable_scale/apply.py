@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from convlint_rules.foldable_scale.scales import Scale, Scaled
 
+from convlint.applying.affine import scaled_outputs
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
@@ -27,7 +28,9 @@ def weights(
             continue
         factor = _factor(site.scale, values).to(old)
         rows = factor.expand(_channels(node)) if factor.numel() == 1 else factor
-        found[param.storage] = times(node, old, rows) if param.role == "weight" else old * rows
+        found[param.storage] = (
+            scaled_outputs(node, old, rows) if param.role == "weight" else old * rows
+        )
     return found
 
 
@@ -43,13 +46,3 @@ def _channels(node: ir.Node) -> int:
     if isinstance(op, ir.Conv):
         return op.out_channels
     return op.out_features if isinstance(op, ir.Linear) else node.output.shape[1]
-
-
-def times(node: ir.Node, weight: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Return the weight with a factor for each output channel of its layer."""
-    op = node.op
-    if isinstance(op, ir.Conv) and op.transposed:
-        grouped = weight.unflatten(0, (op.groups, -1))
-        taps = (1,) * (weight.ndim - 2)
-        return (grouped * rows.view(op.groups, 1, -1, *taps)).flatten(0, 1)
-    return weight * rows.view(-1, *(1,) * (weight.ndim - 1))

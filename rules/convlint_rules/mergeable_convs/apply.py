@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from convlint_rules.mergeable_convs.rule import Pair
 
+from convlint.applying.affine import affine_of
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
@@ -27,7 +28,7 @@ def weights(
     shift = _bias(first, values, a.new_zeros(_outputs(first)))
     scale = torch.ones_like(shift)
     for key in site.norms:
-        factor, offset = _affine(graph[key], values)
+        factor, offset = affine_of(graph[key], values)
         scale, shift = scale * factor, shift * factor + offset
     bias = _bias(second, values, b.new_zeros(_outputs(second)))
     weight = _product(first, second, a, b, scale)
@@ -48,19 +49,6 @@ def _outputs(node: Node) -> int:
 def _bias(node: Node, values: Values, none: torch.Tensor) -> torch.Tensor:
     found = values.of(node, "bias")
     return none if found is None else found
-
-
-def _affine(node: Node, values: Values) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return factor and shift for each channel of a batch norm in eval mode."""
-    assert isinstance(node.op, ir.Norm)
-    mean, var = values.of(node, "running_mean"), values.of(node, "running_var")
-    assert mean is not None
-    assert var is not None
-    weight, bias = values.of(node, "weight"), values.of(node, "bias")
-    scale = torch.rsqrt(var + node.op.eps)
-    scale = scale if weight is None else scale * weight
-    shift = -mean * scale
-    return scale, shift if bias is None else shift + bias
 
 
 def _matrix(node: Node, weight: torch.Tensor) -> torch.Tensor:

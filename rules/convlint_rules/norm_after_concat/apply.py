@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from convlint_rules.foldable_scale.apply import times
 from convlint_rules.norm_after_concat.rule import Joined
-from convlint_rules.norm_before_pointwise.apply import affine_of
 
+from convlint.applying.affine import affine_of, scaled_outputs
 from convlint.edit import GraphEdit
 from convlint.errors import ApplyError
 from convlint.ir.graph import ModelGraph
@@ -29,7 +28,7 @@ def weights(
         if weight is None:
             raise ApplyError(f"{node.module or node.id} has no weight")
         rows, moves = scale[part.start : part.stop], shift[part.start : part.stop]
-        made = {"weight": times(node, weight, rows), "bias": moves}
+        made = {"weight": scaled_outputs(node, weight, rows), "bias": moves}
         if bias is not None:
             made["bias"] = bias * rows + moves
         found.update({p.storage: made[p.role] for p in new.params if p.role in made})

@@ -8,10 +8,10 @@ import torch
 from convlint_rules.unfused_branches.branches import Branch, places_of
 from convlint_rules.unfused_branches.rule import Sum
 
+from convlint.applying.affine import affine_of
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
-from convlint.ir.nodes import Node
 
 if TYPE_CHECKING:
     from convlint.applying import Values
@@ -56,23 +56,10 @@ def _branch(
         own = values.of(node, "bias") if node.op.bias else None
         bias = bias if own is None else own
     for key in branch.norms:
-        scale, shift = _affine(graph[key], values)
+        scale, shift = affine_of(graph[key], values)
         kernel = kernel * scale.reshape(-1, *(1,) * (kernel.dim() - 1))
         bias = bias * scale + shift
     return kernel, bias
-
-
-def _affine(node: Node, values: Values) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return factor and shift for each channel of a batch norm in eval mode."""
-    assert isinstance(node.op, ir.Norm)
-    mean, var = values.of(node, "running_mean"), values.of(node, "running_var")
-    assert mean is not None
-    assert var is not None
-    weight, bias = values.of(node, "weight"), values.of(node, "bias")
-    scale = torch.rsqrt(var + node.op.eps)
-    scale = scale if weight is None else scale * weight
-    shift = -mean * scale
-    return scale, shift if bias is None else shift + bias
 
 
 def _identity(op: ir.Conv, like: torch.Tensor) -> torch.Tensor:
