@@ -58,12 +58,12 @@ def apply(**flags: Any) -> int:
         model=flags["model"],
         inputs=parse_inputs(flags["inputs"]),
         rules=words(flags["rules"]) or (),
-        weights=_absolute(flags["weights"]),
+        weights=absolute(flags["weights"]),
         files=Files(
-            state_dict=_absolute(flags["state_dict"]),
-            program=_absolute(flags["program"]),
-            onnx=_absolute(flags["onnx"]),
-            source=_absolute(flags["source"]),
+            state_dict=absolute(flags["state_dict"]),
+            program=absolute(flags["program"]),
+            onnx=absolute(flags["onnx"]),
+            source=absolute(flags["source"]),
             force=flags["force"],
         ),
         python=flags["python"],
@@ -98,5 +98,6 @@ def show(reply: Any, flags: dict[str, Any], words_of: str) -> int:
     return 1 if reply.refused else 0
 
 
-def _absolute(text: str | None) -> str | None:
+def absolute(text: str | None) -> str | None:
+    """Return a path as it is from here, wherever the model moves its process."""
     return None if text is None else str(Path(text).absolute())

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convlint.cli.apply import show
+from convlint.cli.apply import absolute, show
 from convlint.cli.options import read_settings, settings_options
 from convlint.cli.types import Memory, words
 
@@ -68,7 +68,7 @@ def measure(**flags: Any) -> int:
         model=flags["model"],
         inputs=parse_inputs(flags["inputs"]),
         rules=words(flags["rules"]) or (),
-        weights=flags["weights"],
+        weights=absolute(flags["weights"]),
         timing=Timing(
             backends=_backends(flags["backends"]),
             threads=flags["threads"],
