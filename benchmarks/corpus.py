@@ -18,13 +18,9 @@ import difflib
 import fnmatch
 import gc
 import importlib.metadata
-import io
 import json
-import logging
-import multiprocessing
 import sys
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +33,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import zoos
+from benchmarks import guarded, zoos
 from convlint import checking, plugins
 from convlint.contract import Finding, ModelReport
 from convlint.tracing import build, read, stubs, weights
@@ -143,35 +139,10 @@ def _place(finding: Finding) -> str:
     return f"{path}:{finding.location.line}"
 
 
-def _in_child(entry: zoos.Entry, zoo: str, active: Active, pipe: Any) -> None:
-    import torch
-
-    warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL)
-    torch.set_num_threads(1)
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        try:
-            result = lint(entry, zoo, active)
-        except BaseException as error:
-            name = f"{zoo}/{entry.name}"
-            result = Result(name, "failed", words=f"{type(error).__name__}: {error}"[:300])
-    pipe.send(result)
-
-
 def _guarded(entry: zoos.Entry, zoo: str, active: Active) -> Result:
     """Lint a model in a forked child, within its time."""
-    context = multiprocessing.get_context("fork")
-    mine, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_in_child, args=(entry, zoo, active, theirs))
-    child.start()
-    theirs.close()
-    try:
-        answer = mine.recv() if mine.poll(SECONDS) else None
-    except EOFError:
-        answer = None
-    child.kill()
-    child.join()
-    return answer or Result(f"{zoo}/{entry.name}", "failed", words="died or ran too long")
+    answer, why = guarded.run(lambda: lint(entry, zoo, active), SECONDS)
+    return answer or Result(f"{zoo}/{entry.name}", "failed", words=why)
 
 
 def sweep(names: Iterable[str], match: str, jobs: int, active: Active) -> Iterator[Result]:

@@ -13,15 +13,10 @@ Each model runs in a process of its own.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import fnmatch
-import io
 import json
-import logging
-import multiprocessing
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +30,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import convlint
-from benchmarks import zoos
+from benchmarks import guarded, zoos
 from convlint import plugins
 from convlint.tracing import build, inputs, stubs, weights
 
@@ -132,34 +127,10 @@ def _is_constant(tensor: torch.Tensor) -> bool:
     return tensor.is_floating_point() and bool(flat.numel()) and bool((flat == flat[0]).all())
 
 
-def _in_child(entry: zoos.Entry, pipe: Any) -> None:
-    warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL)
-    torch.set_num_threads(1)
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        try:
-            result = prove(entry)
-        except BaseException as error:
-            result = Result(entry.name, "failed", words=f"{type(error).__name__}: {error}"[:300])
-    pipe.send(dataclasses.asdict(result))
-
-
 def _guarded(entry: zoos.Entry) -> Result:
     """Prove a model in a forked child, within its time."""
-    context = multiprocessing.get_context("fork")
-    mine, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_in_child, args=(entry, theirs))
-    child.start()
-    theirs.close()
-    try:
-        answer = mine.recv() if mine.poll(SECONDS) else None
-    except EOFError:
-        answer = None
-    child.kill()
-    child.join()
-    return (
-        Result(**answer) if answer else Result(entry.name, "failed", words="died or ran too long")
-    )
+    answer, why = guarded.run(lambda: prove(entry), SECONDS)
+    return answer or Result(entry.name, "failed", words=why)
 
 
 def sweep(zoo: str, match: str, jobs: int) -> Iterator[Result]:
