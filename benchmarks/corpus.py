@@ -63,7 +63,7 @@ def lint(entry: zoos.Entry, zoo: str, active: Active) -> Result:
     """Return what the rules say about one model."""
     started = time.perf_counter()
     name = f"{zoo}/{entry.name}"
-    report = checking.check_model(_reply(name, entry), active)
+    report = checking.check_model(reply(name, entry), active)
     words = "; ".join(d.message for d in report.diagnostics if d.severity != "info")
     return Result(
         name,
@@ -84,7 +84,8 @@ class _Packages(Locator):
         return "hidden" if kind == "project" else kind
 
 
-def _reply(name: str, entry: zoos.Entry) -> Reply:
+def reply(name: str, entry: zoos.Entry) -> Reply:
+    """Return the trace of one model, on meta tensors."""
     locator = _Packages(".")
     try:
         with ConstructorLines(locator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from pytorchcv.model_provider import _models, get_model
@@ -18,16 +19,24 @@ _VIDEO = {
     "propainter_rfc": ((1, 5, 2, 240, 432), (1, 5, 1, 240, 432)),
     "propainter_ip": ((5, 3, 240, 432), (5, 1, 240, 432), (4, 4, 240, 432)),
 }
+_SPEECH = ("jasper", "quartznet")
+_BANDS, _FRAMES = 64, 640
 
 
 def entries() -> Iterator[Entry]:
     """Yield the models that the provider knows, without weights.
 
     Faces from speech take windows of features and the number of a person, video repair frames
-    and masks: those inputs are given.
+    and masks, speech recognition spectra and their lengths: those inputs are given. The last ones
+    are built without their own preprocessor, whose ``torch.stft`` call torch no longer takes.
     """
     for name in sorted(_models):
-        yield Entry(name, lambda name=name: get_model(name, pretrained=False), _inputs(name))
+        more = {"from_audio": False, "return_text": False} if _is_speech(name) else {}
+        yield Entry(name, partial(get_model, name, pretrained=False, **more), _inputs(name))
+
+
+def _is_speech(name: str) -> bool:
+    return name.startswith(_SPEECH)
 
 
 def _inputs(name: str) -> Callable[[str], Given] | None:
@@ -35,6 +44,8 @@ def _inputs(name: str) -> Callable[[str], Given] | None:
         return lambda device: (_talking(name, device), {})
     if name in _VIDEO:
         return lambda device: (tuple(torch.zeros(s, device=device) for s in _VIDEO[name]), {})
+    if _is_speech(name):
+        return lambda device: (_spectrum(device), {})
     return None
 
 
@@ -42,3 +53,8 @@ def _talking(name: str, device: str) -> tuple[torch.Tensor, ...]:
     features, person = _TALKING[name]
     given = torch.zeros(features, device=device)
     return given, torch.full(person, 3, dtype=torch.int64, device=device)
+
+
+def _spectrum(device: str) -> tuple[torch.Tensor, ...]:
+    given = torch.zeros(1, _BANDS, _FRAMES, device=device)
+    return given, torch.full((1,), _FRAMES, dtype=torch.int64, device=device)

@@ -12,6 +12,8 @@ from convlint.ir.nodes import SourceSpan
 from convlint.tracing.sources import Locator
 from convlint.wire import Failure, FailureKind
 
+_LONGEST = 300
+
 
 class ReadError(Exception):
     """A model that cannot be read; carries the Failure."""
@@ -35,9 +37,9 @@ def locate(error: BaseException, locator: Locator) -> SourceSpan | None:
 
 
 def words(error: BaseException) -> str:
-    """Return the error's type and the first line of its text."""
-    text = str(error).strip().splitlines()
-    first = text[0] if text else ""
+    """Return the error's type and the first line of its text, the second too where that goes on."""
+    text = [line.strip() for line in str(error).strip().splitlines()]
+    first = " ".join(text[:2])[:_LONGEST] if text and text[0].endswith(":") else (text or [""])[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 

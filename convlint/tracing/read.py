@@ -252,7 +252,8 @@ def _input_advice(model: nn.Module, error: BaseException, *, declared: bool) -> 
     taken = ", ".join(names)
     if declared:
         return f"forward takes {taken}: check --input (or inputs in pyproject)"
+    built = f"or which arguments: --model '{type(model).__name__}(...)'"
     if len(names) == 1:
-        return "say which shape fits: --input NxCxHxW, with numbers"
+        return f"say which shape fits: --input NxCxHxW, with numbers; {built}"
     example = " ".join(f"--input {name}=NxCxHxW" for name in names)
-    return f"say which shapes fit: {example}, with numbers"
+    return f"say which shapes fit: {example}, with numbers; {built}"

@@ -86,3 +86,4 @@ def test_a_failure_tells_which_shapes_were_tried() -> None:
     message = reply.failure.message
     assert "1x3x224x224" in message and "12345" in message
     assert "also tried 1x3x32x32, 1x3x28x28, 1x3x64x64, and" in message
+    assert reply.failure.fix.endswith("or which arguments: --model 'Sequential(...)'")

@@ -108,6 +108,32 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
         },
         "m.py",
     ),
+    "weights inside a checkpoint": (
+        {
+            "m.py": net(
+                "",
+                "self.conv = nn.Conv2d(3, 8, 3)\n"
+                "        saved = torch.hub.load_state_dict_from_url('https://example.org/w.pth')\n"
+                "        self.load_state_dict(saved['model'])\n"
+                "        self.load_state_dict(saved['state_dict_ema'], strict=True)",
+            )
+        },
+        "m.py",
+    ),
+    "weights copied in order": (
+        {
+            "m.py": net(
+                "from collections import OrderedDict\nfrom torch.utils import model_zoo",
+                "self.conv = nn.Conv2d(3, 8, 3)\n"
+                "        saved = model_zoo.load_url('https://example.org/w.pth')\n"
+                "        pairs = zip(self.state_dict(), saved.values())\n"
+                "        renamed = OrderedDict((own, value) for own, value in pairs)\n"
+                "        renamed['more'] = torch.ones(1)\n"
+                "        self.load_state_dict(renamed)",
+            )
+        },
+        "m.py",
+    ),
     "main block": (
         {
             "m.py": net("import sys", "self.conv = nn.Conv2d(3, 8, 3)")
@@ -137,6 +163,17 @@ def test_the_model_of_this_layout_is_read(name: str, tmp_path: Path) -> None:
     replies = read_layout(tmp_path, files, target)
     assert [(reply.status, reply.failure) for reply in replies] == [("complete", None)]
     assert replies[0].class_name == "Net"
+
+
+def test_weights_that_do_not_fit_are_an_error_with_the_first_of_them(tmp_path: Path) -> None:
+    """Where no download was skipped, a state dict has to fit."""
+    body = (
+        "self.conv = nn.Conv2d(3, 8, 3)\n"
+        "        self.load_state_dict({'conv.weight': torch.zeros(8, 3, 3, 3)})"
+    )
+    failure = read_layout(tmp_path, {"m.py": net("", body)}, "m.py")[0].failure
+    assert failure is not None
+    assert 'state_dict for Net: Missing key(s) in state_dict: "conv.bias"' in failure.message
 
 
 def test_a_socket_is_refused_with_advice(tmp_path: Path) -> None:
