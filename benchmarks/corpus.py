@@ -203,7 +203,7 @@ def main() -> int:
     parser.add_argument("--full", type=Path, help="also write each finding with its words here")
     options = parser.parse_args()
     stubs.install()
-    weights.skip_downloads()
+    weights.skip_weights()
     active = _active()
     _warm_up(active)
     results = []

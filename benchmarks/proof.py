@@ -183,7 +183,7 @@ def main() -> int:
     parser.add_argument("--lines", type=Path, help="also write one JSON line a model here")
     options = parser.parse_args()
     stubs.install()
-    weights.skip_downloads()
+    weights.skip_weights()
     results = [r for zoo in options.zoos for r in sweep(zoo, options.match, options.jobs)]
     if options.lines:
         text = "".join(json.dumps(dataclasses.asdict(r)) + "\n" for r in results)

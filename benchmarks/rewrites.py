@@ -190,7 +190,7 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="write the page, measure nothing")
     options = parser.parse_args()
     stubs.install()
-    weights.skip_downloads()
+    weights.skip_weights()
     if options.list:
         print("\n".join(f"{row.name:18} {row.what}" for row in rows()))
         return 0

@@ -137,7 +137,7 @@ def main() -> int:
     parser.add_argument("--file", type=Path, help="also write the table here")
     options = parser.parse_args()
     stubs.install()
-    weights.skip_downloads()
+    weights.skip_weights()
     ram = limits.parse_bytes(options.ram, "--ram") if options.ram else 0
     columns = [column(name, ram) for name in options.profiles]
     found = [entry for zoo in options.zoos for entry in zoos.entries(zoo)]

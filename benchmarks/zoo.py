@@ -134,7 +134,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     stubs.install()
-    weights.skip_downloads()
+    weights.skip_weights()
     failed = [sweep(zoo, options.match, options.limit) for zoo in options.zoos]
     return int(any(failed))
 

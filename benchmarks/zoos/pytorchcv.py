@@ -18,7 +18,13 @@ _TALKING = {
 _VIDEO = {
     "propainter_rfc": ((1, 5, 2, 240, 432), (1, 5, 1, 240, 432)),
     "propainter_ip": ((5, 3, 240, 432), (5, 1, 240, 432), (4, 4, 240, 432)),
+    "propainter": (
+        *((1, 7, channels, 240, 432) for channels in (3, 1, 1)),
+        (1, 4, 4, 240, 432),
+    ),
 }
+_LOCAL = {"propainter": (5,)}
+"""Numbers that ``forward`` takes after the tensors: how many frames are near the one repaired."""
 _SPEECH = ("jasper", "quartznet")
 _BANDS, _FRAMES = 64, 640
 
@@ -43,7 +49,7 @@ def _inputs(name: str) -> Callable[[str], Given] | None:
     if name in _TALKING:
         return lambda device: (_talking(name, device), {})
     if name in _VIDEO:
-        return lambda device: (tuple(torch.zeros(s, device=device) for s in _VIDEO[name]), {})
+        return lambda device: (_video(name, device), {})
     if _is_speech(name):
         return lambda device: (_spectrum(device), {})
     return None
@@ -53,6 +59,11 @@ def _talking(name: str, device: str) -> tuple[torch.Tensor, ...]:
     features, person = _TALKING[name]
     given = torch.zeros(features, device=device)
     return given, torch.full(person, 3, dtype=torch.int64, device=device)
+
+
+def _video(name: str, device: str) -> tuple[torch.Tensor | int, ...]:
+    maps = (torch.zeros(shape, device=device) for shape in _VIDEO[name])
+    return *maps, *_LOCAL.get(name, ())
 
 
 def _spectrum(device: str) -> tuple[torch.Tensor, ...]:

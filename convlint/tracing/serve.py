@@ -255,9 +255,9 @@ def _read(request: Any) -> Any:
     from convlint.tracing import read, weights
 
     try:
-        weights.skip_downloads()
+        skipped = weights.skip_weights()
         _seed()
-        return read.read(request)
+        return weights.told(read.read(request), skipped)
     except MemoryError:
         what = "out of memory while reading the model"
         failure = wire.Failure("memory", what, "raise the limit with --memory")

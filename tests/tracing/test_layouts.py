@@ -120,6 +120,27 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
         },
         "m.py",
     ),
+    "weights file that is not there": (
+        {
+            "m.py": net(
+                "",
+                "self.conv = nn.Conv2d(3, 8, 3)\n"
+                "        self.load_state_dict(torch.load('weights/best.pth', map_location='cpu'))",
+            )
+        },
+        "m.py",
+    ),
+    "weights kept by Git LFS": (
+        {
+            "best.pth": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "m.py": net(
+                "from pathlib import Path",
+                "self.conv = nn.Conv2d(3, 8, 3)\n"
+                "        self.load_state_dict(torch.load(Path(__file__).with_name('best.pth')))",
+            ),
+        },
+        "m.py",
+    ),
     "weights copied in order": (
         {
             "m.py": net(
@@ -163,6 +184,22 @@ def test_the_model_of_this_layout_is_read(name: str, tmp_path: Path) -> None:
     replies = read_layout(tmp_path, files, target)
     assert [(reply.status, reply.failure) for reply in replies] == [("complete", None)]
     assert replies[0].class_name == "Net"
+
+
+def test_weights_that_were_skipped_are_told(tmp_path: Path) -> None:
+    """A CL910 names them; a constructor that needs their content says how to do without."""
+    files, target = LAYOUTS["weights file that is not there"]
+    told = read_layout(tmp_path, files, target)[0].diagnostics
+    assert [(one.code, one.severity) for one in told] == [("CL910", "info")]
+    assert told[0].message.startswith("best.pth not read")
+    body = (
+        "shape = torch.load('best.pth')['conv.weight'].shape\n"
+        "        self.conv = nn.Conv2d(shape[1], shape[0], 3)"
+    )
+    reply = read_layout(tmp_path, {"m.py": net("", body)}, "m.py")[0]
+    assert reply.failure is not None and "IndexError" in reply.failure.message
+    assert reply.failure.fix.endswith("as in --model 'Net(pretrained=False)'")
+    assert [one.code for one in reply.diagnostics] == ["CL910"]
 
 
 def test_weights_that_do_not_fit_are_an_error_with_the_first_of_them(tmp_path: Path) -> None:
