@@ -6,13 +6,14 @@ Every model is linted with the exact rules. One with findings is built with rand
 random running statistics and affines of both signs, rewritten with ``convlint.apply``, compared
 with the original in float64, and counted again. Prints a line for every model with an exact
 finding, and at the end: rewrites proven / found, models left out for their size, and the ten
-largest savings. ``proven`` also means that the applied model costs what was promised.
-Each model runs in a process of its own.
+largest savings. ``proven`` also means that the applied model costs what was promised. With
+``--lines`` a sweep that was cut short goes on where it was. Each model runs in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import fnmatch
 import json
@@ -133,9 +134,8 @@ def _guarded(entry: zoos.Entry) -> Result:
     return answer or Result(entry.name, "failed", words=why)
 
 
-def sweep(zoo: str, match: str, jobs: int) -> Iterator[Result]:
-    """Yield the results of one zoo, printing those that say something."""
-    chosen = [entry for entry in zoos.entries(zoo) if fnmatch.fnmatch(entry.name, match)]
+def sweep(chosen: list[zoos.Entry], jobs: int) -> Iterator[Result]:
+    """Yield the results of models, in order, printing those that say something."""
     with ThreadPoolExecutor(jobs) as pool:
         for result in pool.map(_guarded, chosen):
             if result.status != "nothing":
@@ -143,11 +143,18 @@ def sweep(zoo: str, match: str, jobs: int) -> Iterator[Result]:
             yield result
 
 
+def known(file: Path | None) -> list[Result]:
+    """Return the results that a sweep before this one has written."""
+    if file is None or not file.exists():
+        return []
+    return [Result(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
 def _line(result: Result) -> str:
     rules = " ".join(f"{code}x{count}" for code, count in sorted(result.rules.items()))
     saved = 100 * result.saved_macs / result.macs if result.macs else 0.0
     return (
-        f"  {result.name:38} {result.status:10} {result.proven:3}/{result.found:<3}"
+        f"  {result.name:46} {result.status:10} {result.proven:3}/{result.found:<3}"
         f" MACs -{saved:5.2f} % bytes -{result.saved_bytes_percent:5.2f} %"
         f" {result.difference:.0e} {rules} {result.words[:300]}"
     )
@@ -169,7 +176,7 @@ def summary(results: list[Result]) -> str:
     ]
     for r in sorted(tried, key=lambda r: -r.saved_macs / max(1, r.macs))[:10]:
         lines.append(
-            f"  {r.name:38} {r.macs / 1e9:7.3f} GMACs -{100 * r.saved_macs / r.macs:.1f} %"
+            f"  {r.name:46} {r.macs / 1e9:7.3f} GMACs -{100 * r.saved_macs / r.macs:.1f} %"
         )
     return "\n".join(lines)
 
@@ -180,14 +187,24 @@ def main() -> int:
     parser.add_argument("zoos", nargs="+", choices=zoos.ZOOS)
     parser.add_argument("--match", default="*")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--lines", type=Path, help="also write one JSON line a model here")
+    parser.add_argument("--lines", type=Path, help="keep one JSON line a model here")
     options = parser.parse_args()
     stubs.install()
     weights.skip_weights()
-    results = [r for zoo in options.zoos for r in sweep(zoo, options.match, options.jobs)]
-    if options.lines:
-        text = "".join(json.dumps(dataclasses.asdict(r)) + "\n" for r in results)
-        options.lines.write_text(text, encoding="utf-8")
+    results = known(options.lines)
+    done = {result.name for result in results}
+    chosen = [
+        dataclasses.replace(entry, name=f"{zoo}/{entry.name}")
+        for zoo in options.zoos
+        for entry in zoos.entries(zoo)
+        if fnmatch.fnmatch(entry.name, options.match) and f"{zoo}/{entry.name}" not in done
+    ]
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(options.lines.open("a")) if options.lines else None
+        for result in sweep(chosen, options.jobs):
+            results.append(result)
+            if file is not None:
+                print(json.dumps(dataclasses.asdict(result)), file=file, flush=True)
     print(summary(results))
     return int(any(r.status in ("failed", "not proven") for r in results))
 

@@ -41,7 +41,10 @@ from convlint.wire import InputSpec, Request
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one model: seconds to read it, MACs here and by torch's counter."""
+    """What came of one model: seconds to read it, MACs here and by torch's counter.
+
+    ``seconds`` are those of the processor, which other work on the machine does not lengthen.
+    """
 
     name: str
     seconds: float
@@ -53,17 +56,17 @@ class Result:
 
 def read_one(entry: zoos.Entry) -> Result:
     """Return what came of one model."""
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         model = build.build(entry.make)
         reading = _read(model, entry)
     except ReadError as error:
         return Result(
-            entry.name, time.perf_counter() - started, "failed", words=error.failure.message
+            entry.name, time.process_time() - started, "failed", words=error.failure.message
         )
     except Exception as error:
-        return Result(entry.name, time.perf_counter() - started, "failed", words=repr(error))
-    seconds = time.perf_counter() - started
+        return Result(entry.name, time.process_time() - started, "failed", words=repr(error))
+    seconds = time.process_time() - started
     status = "partial" if reading.stopped else "complete"
     words = reading.stopped.message if reading.stopped else ""
     macs = cost.count(reading.graph).macs
@@ -119,7 +122,7 @@ def _summary(zoo: str, results: list[Result]) -> None:
         f"{zoo}: read {len(results) - failed} of {len(results)}"
         f" ({sum(r.status == 'partial' for r in results)} partial), failed {failed};"
         f" exact {exact} of {len(compared)} that FlopCounterMode runs;"
-        f" median {median:.3f} s, slowest {max((r.seconds for r in results), default=0):.1f} s",
+        f" median {median:.3f} s of CPU, slowest {max((r.seconds for r in results), default=0):.1f} s",
         flush=True,
     )
 
