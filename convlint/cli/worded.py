@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from convlint.analysis.folding import fold
@@ -15,6 +15,7 @@ _KINDS = {
     "onnx": "ONNX model",
     "source": "Python source",
 }
+_MOST_PLACES = 8
 _SIZES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
@@ -51,11 +52,17 @@ def _made(changes: tuple[ChangeTold, ...]) -> Iterator[str]:
     for code in dict.fromkeys(change.code for change in changes):
         same = [change for change in changes if change.code == code]
         times = f", {len(same)} times" if len(same) > 1 else ""
-        where = ", ".join(fold(module for change in same for module in change.modules))
+        where = _places(fold(module for change in same for module in change.modules))
         kind = "" if same[0].exact else " (new layers are untrained: retrain)"
         if same[0].at_size:
             kind += " (the same at this input size only)"
         yield f"{code} {same[0].name}{times}: {where}{kind}"
+
+
+def _places(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_PLACES
+    shown = ", ".join(names[:_MOST_PLACES] if more > 1 else names)
+    return f"{shown} and {more} more places (--format json names all)" if more > 1 else shown
 
 
 def _proof(reply: WorkReply) -> Iterator[str]:

@@ -86,10 +86,11 @@ def _of_expression(
     for class_name in models:
         if name in factories(source, class_name):
             makers = Makers(frozenset({class_name}) | factories(source, class_name))
+    shown = expressions_for(source, blocks, name) if target.expression in models else ()
     return _request(
         target,
         shown=target.expression,
-        expressions=(target.expression,),
+        expressions=shown or (target.expression,),
         class_line=source.classes[name].lineno if name in source.classes else 1,
         inputs=declared_or_shown(declared, blocks, makers, only=False),
     )

@@ -159,6 +159,23 @@ def test_the_words_of_an_applied_model(here: Run) -> None:
     assert any(line.startswith("wrote state_dict new.safetensors, ") for line in lines)
 
 
+def test_of_many_places_the_first_are_named(here: Run, project: Path) -> None:
+    """Ten layers of ten names are not all spelled out; how many are left is said."""
+    (project / "pooled.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__()\n        for name in 'abcdefghij':\n"
+        "            self.add_module(name, nn.Conv2d(3, 3, 1))\n"
+        "            self.add_module(name * 2, nn.BatchNorm2d(3))\n"
+        "            self.add_module(name * 3, nn.ReLU())\n"
+    )
+    told = here("apply", "pooled.py:Net", "--input", "1x3x8x8", "--rules", "CL406")
+    line = next(line for line in told.out.splitlines() if "made" in line)
+    assert line.strip() == (
+        "made CL406 bias-before-norm, 10 times: a, aa, b, bb, c, cc, d, dd and 12 more places "
+        "(--format json names all)"
+    )
+
+
 @pytest.mark.parametrize(
     ("state", "said"),
     [

@@ -56,6 +56,17 @@ def test_calls_that_the_file_shows(tmp_path: Path, text: str, expected: str) -> 
     assert expressions(tmp_path, NET + text) == (expected,)
 
 
+def test_a_class_that_is_named_is_built_as_the_file_shows(tmp_path: Path) -> None:
+    """``net.py:Net`` is the model that ``net.py`` leads to; without a call there, the class."""
+    text = NET + "def net18(): return Net(18)\n"
+    (whole,) = requests(tmp_path, text)
+    (named,) = requests(tmp_path, text, "net.py:Net")
+    assert named.expressions == whole.expressions == ("net18()",)
+    assert named.target == whole.target
+    assert requests(tmp_path, NET, "net.py:Net")[0].expressions == ("Net",)
+    assert requests(tmp_path, text, "net.py:Net(3)")[0].expressions == ("Net(3)",)
+
+
 def test_docstring_examples(tmp_path: Path) -> None:
     """A docstring shows how to build the model and what to feed it."""
     text = '''
