@@ -32,6 +32,11 @@ def seen(module: nn.Module, record: Record) -> AbstractContextManager[Any]:
 
     For any other module it does nothing.
     """
-    if isinstance(module, torch.jit.ScriptModule):
+    if isinstance(module, torch.jit.ScriptModule) and _is_compiling():
         return _Operators(record)
     return nullcontext()
+
+
+def _is_compiling() -> bool:
+    """Tell whether TorchScript is on; under PYTORCH_JIT=0 its modules are plain Python."""
+    return hasattr(torch.jit.RecursiveScriptModule, "_construct")

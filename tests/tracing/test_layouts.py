@@ -213,6 +213,20 @@ def test_weights_that_do_not_fit_are_an_error_with_the_first_of_them(tmp_path: P
     assert 'state_dict for Net: Missing key(s) in state_dict: "conv.bias"' in failure.message
 
 
+def test_script_methods_run_as_python_and_count_once(tmp_path: Path) -> None:
+    """A ScriptModule of decorated methods is read like any module, its arithmetic once."""
+    text = (
+        "import torch\nfrom torch import nn\n\n\nclass Net(torch.jit.ScriptModule):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.conv = nn.Conv2d(3, 3, 1)\n\n"
+        "    @torch.jit.script_method\n    def forward(self, x):\n"
+        "        return self.conv(x) * 0.5 + x\n"
+    )
+    (reply,) = read_layout(tmp_path, {"m.py": text}, "m.py")
+    assert reply.graph is not None
+    kinds = [type(node.op).__name__ for node in reply.graph.nodes]
+    assert kinds == ["Input", "Conv", "Mul", "Add", "Output"]
+
+
 def test_a_socket_is_refused_with_advice(tmp_path: Path) -> None:
     """A constructor that downloads by itself fails at once and says what to pass."""
     body = (
