@@ -532,6 +532,14 @@ def forward(self, x):
 """
 
 
+def test_layers_of_a_scripted_module_have_their_paths() -> None:
+    """What runs compiled is named as the layers that it was compiled from."""
+    _, reply = read_style("scripted submodule")
+    assert reply.graph is not None
+    modules = [node.module for node in reply.graph.nodes if isinstance(node.op, ir.Conv)]
+    assert modules == ["inner.0", "inner.1"]
+
+
 def test_assertions_about_values_do_not_need_them() -> None:
     """An assert is taken at its word: the run stays on meta, and no diagnostic is needed."""
     space: dict[str, Any] = {"torch": torch}

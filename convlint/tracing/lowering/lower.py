@@ -6,6 +6,7 @@ import operator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from convlint.ir import nodes as ir
@@ -349,7 +350,11 @@ class _Lowering:
             owner = self._module_or_none(path)
             if owner is not None and leaves.is_layer(owner) and weight is not None:
                 return path, sources.built_lines(owner), True
-        return (weight.name if weight is not None else module), (), False
+        if weight is None:
+            return module, (), False
+        owner_path = weight.name.rpartition(".")[0]
+        compiled = isinstance(self._module_or_none(owner_path), torch.jit.ScriptModule)
+        return (owner_path if compiled else weight.name), (), False
 
     def _module_or_none(self, path: str) -> nn.Module | None:
         try:
