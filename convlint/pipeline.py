@@ -32,7 +32,7 @@ class Job:
     was started before; ``meanwhile`` is called while the child is at work. ``cache`` is the folder
     that replies are kept in, None for none; ``box`` a sandbox that is open already.
     ``stopwatch`` measures the steps and the rules. ``shard`` (K, N) is the K-th of N parts of
-    the models, every N-th of them.
+    the models, every N-th of them, each with all the inputs that are declared for it.
     """
 
     targets: tuple[str, ...] = ()
@@ -97,16 +97,17 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
             active = gate.active_rules(rules, settings)
         with watch.running("find the models"):
             found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
-        found = found[job.shard[0] - 1 :: job.shard[1]]
+        found = discover.part(found, job.shard)
         if job.expecting is not None:
             job.expecting(len(found))
         timed = watch.around(active) if job.stopwatch is not None else active
         outcomes: list[gate.Outcome] = []
         interrupted = False
         try:
-            for item, reply in watch.drawn("wait for models", _answers(found, box, cache, job)):
+            answers = discover.by_model(_answers(found, box, cache, job, listen))
+            for model in watch.drawn("wait for models", answers):
                 with watch.running("check"):
-                    outcomes.append(_check(item, reply, timed, settings, listen))
+                    outcomes += _check(model, timed, settings)
         except KeyboardInterrupt:
             interrupted = True
     settled = gate.settle(outcomes, strict=job.strict, hook=job.hook)
@@ -132,8 +133,10 @@ def _answers(
     box: Sandbox,
     cache: Replies | None,
     job: Job,
+    listen: Listener | None,
 ) -> Iterator[tuple[discover.Found, wire.Reply]]:
     """Yield the Reply to each model in order; those known beforehand are not sent."""
+    hear = listen or (lambda _: None)
     requests = [item.what for item in found if isinstance(item.what, wire.Request)]
     known = [cache.find(request) if cache else None for request in requests]
     missing = [request for request, reply in zip(requests, known, strict=True) if reply is None]
@@ -143,6 +146,7 @@ def _answers(
     kept = iter(known)
     for item in found:
         if not isinstance(item.what, wire.Request):
+            hear(item.what)
             yield item, item.what
             continue
         reply = next(kept)
@@ -150,21 +154,21 @@ def _answers(
             reply = next(replies)
             if cache is not None:
                 cache.keep(item.what, reply)
-        yield item, gate.excused(item.what, reply)
+        hear(reply := gate.excused(item.what, reply))
+        yield item, reply
 
 
 def _check(
-    item: discover.Found,
-    reply: wire.Reply,
+    model: Sequence[tuple[discover.Found, wire.Reply]],
     active: tuple[checking.ActiveRule, ...],
     settings: Settings,
-    listen: Listener | None,
-) -> gate.Outcome:
-    report = checking.check_model(reply, gate.graph_rules(active), profile=settings.profile)
-    if listen is not None:
-        listen(reply)
-    request = item.what if isinstance(item.what, wire.Request) else None
-    return gate.made_of(item.asked, request, reply, report, settings.models)
+) -> Iterator[gate.Outcome]:
+    """Yield what became of one model at each of the inputs declared for it."""
+    rules, profile = gate.graph_rules(active), settings.profile
+    reports = checking.check_at_each([reply for _, reply in model], rules, profile=profile)
+    for (item, reply), report in zip(model, reports, strict=True):
+        request = item.what if isinstance(item.what, wire.Request) else None
+        yield gate.made_of(item.asked, request, reply, report, settings.models)
 
 
 def _judged(

@@ -56,9 +56,13 @@ class Timing(Data, frozen=True):
 
 
 class Work(Data, frozen=True):
-    """Models to rewrite (one) or to time (one, or two side by side)."""
+    """Models to rewrite (one) or to time (one, or two side by side).
+
+    ``others`` ask for the one model at the other inputs that are declared for it.
+    """
 
     requests: tuple[Request, ...]
+    others: tuple[Request, ...] = ()
     rules: tuple[RuleSpec, ...] = ()
     profile: Target = GENERIC
     weights: str | None = None

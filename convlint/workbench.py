@@ -36,10 +36,12 @@ class Task:
 
 def work(task: Task, settings: Settings) -> WorkReply:
     """Return what came of the task; raise ConvlintError where it cannot be started."""
-    requests = tuple(_request(task, settings, target) for target in task.targets)
+    found = tuple(_requests(task, settings, target) for target in task.targets)
+    requests = tuple(first for first, *_ in found)
     active = _rules(task, settings)
     job = Work(
         requests=requests,
+        others=found[0][1:] if len(found) == 1 else (),
         rules=tuple(_spec(one) for one in active),
         profile=settings.profile,
         weights=task.weights,
@@ -52,21 +54,25 @@ def work(task: Task, settings: Settings) -> WorkReply:
     return perform(job, child, task.limits)
 
 
-def _request(task: Task, settings: Settings, target: str) -> wire.Request:
-    """Return the one model that a target names; raise UsageError where it names several or none."""
+def _requests(task: Task, settings: Settings, target: str) -> tuple[wire.Request, ...]:
+    """Return the one model that a target names, at each of the inputs declared for it.
+
+    Raises UsageError where it names several models or none.
+    """
     chosen = discover.Filter(settings.exclude, force=True)
     targets = discover.locate((target,), chosen, model=task.model, hook=False)
     found = discover.read(targets, settings.models, task.inputs, hook=False)
     failures = [item.what for item in found if isinstance(item.what, wire.Reply)]
-    requests = [item.what for item in found if isinstance(item.what, wire.Request)]
+    requests = [(item, item.what) for item in found if isinstance(item.what, wire.Request)]
     if not requests and failures and failures[0].failure is not None:
         failure = failures[0].failure
         raise errors.ModelError(failure.message, where=target, fix=failure.fix)
-    if len(requests) != 1:
-        names = ", ".join(request.target for request in requests) or "none"
-        what = f"one model is needed, and {len(requests)} are there ({names})"
+    models = list(discover.by_model(requests))
+    if len(models) != 1:
+        names = ", ".join(model[0][1].target for model in models) or "none"
+        what = f"one model is needed, and {len(models)} are there ({names})"
         raise errors.UsageError(what, where=target, fix="name one: file.py:EXPR")
-    return requests[0]
+    return tuple(request for _, request in models[0])
 
 
 def _rules(task: Task, settings: Settings) -> tuple[checking.ActiveRule, ...]:

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlint.applying.rewrite import Task
+from convlint.checking.run import ActiveRule
 from convlint.errors import ApplyError
+from convlint.profiles import Target
 from convlint.tracing import inputs, load, read, stubs
 from convlint.tracing.sources import ConstructorLines, Locator
 from convlint.wire import InputSpec, Request
@@ -20,7 +23,10 @@ _MOST_TOLD = 6
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A built model in eval mode, its inputs as tensors and as specs."""
+    """A built model in eval mode, its inputs as tensors and as specs.
+
+    ``others`` are its readings at the other inputs that are declared for it.
+    """
 
     target: str
     expression: str
@@ -29,12 +35,22 @@ class Given:
     kwargs: Mapping[str, Any]
     specs: tuple[InputSpec, ...]
     inferred: bool
+    others: tuple[read.Reading, ...] = ()
+
+    def task(self, active: tuple[ActiveRule, ...], profile: Target) -> Task:
+        """Return what to rewrite with these rules."""
+        others = tuple(reading.graph for reading in self.others)
+        given = (self.model, self.args, self.kwargs)
+        return Task(*given, active, profile, self.inferred, others)
 
 
-def load_given(request: Request, weights: str | None = None) -> Given:
+def load_given(
+    request: Request, weights: str | None = None, others: tuple[Request, ...] = ()
+) -> Given:
     """Build the model of a Request with its own (or the file's) weights, and find its inputs.
 
-    Raises ReadError as reading does, ApplyError where the weights do not fit.
+    ``others`` ask for the same model at other inputs; it is read at each. Raises ReadError as
+    reading does, ApplyError where the weights do not fit.
     """
     locator = Locator(request.root)
     stubs.install()
@@ -45,9 +61,11 @@ def load_given(request: Request, weights: str | None = None) -> Given:
             load_weights(model, Path(weights))
         model.eval()
         reading = read.read_model(model, request, locator)
+        beside = tuple(read.read_model(model, other, locator) for other in others)
     args, kwargs = inputs.make(reading.inputs, "cpu")
     inferred = any(spec.origin == "inferred" for spec in reading.inputs)
-    return Given(request.target, expression, model, args, kwargs, reading.inputs, inferred)
+    told = (request.target, expression, model, args, kwargs, reading.inputs, inferred)
+    return Given(*told, beside)
 
 
 def _plainly(make: Any) -> Any:

@@ -9,7 +9,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import torch
@@ -19,7 +19,7 @@ from convlint.applying import backends
 from convlint.applying.backends import Runner, Unavailable
 from convlint.applying.given import Given
 from convlint.applying.recording import start
-from convlint.applying.rewrite import Applied, Task, apply
+from convlint.applying.rewrite import Applied, apply
 from convlint.checking.run import ActiveRule
 from convlint.profiles import GENERIC, Target
 from convlint.tracing import inputs, twins
@@ -71,9 +71,15 @@ def measure(
         refused=tuple(text for one in made for text in one.refused),
         timed=tuple(timed),
         skipped=tuple(skipped),
-        notes=() if len(asked) > 1 or made else ("no exact rewrite to time",),
+        notes=_notes(asked, made),
         machine=machine(timing),
     )
+
+
+def _notes(asked: Sequence[Given], made: Sequence[Applied]) -> tuple[str, ...]:
+    changed = len(asked) > 1 or any(one.changes for one in made)
+    nothing = () if changed else ("no exact rewrite to time",)
+    return (*nothing, *(f"left {text}" for one in made for text in one.left))
 
 
 def machine(timing: Timing) -> str:
@@ -103,7 +109,7 @@ def _at_batch(given: Given, batch: int | None) -> Given:
         for spec in given.specs
     )
     args, kwargs = inputs.make(specs, "cpu")
-    return Given(given.target, given.expression, given.model, args, kwargs, specs, given.inferred)
+    return replace(given, args=args, kwargs=kwargs, specs=specs)
 
 
 def _plain(given: Given) -> Variant:
@@ -127,9 +133,9 @@ def _rewritten(
     plain = _plain(given)
     variants = [Variant(NOW, plain.model, plain.inputs, plain.macs)]
     everything = _apply(given, active, profile)
+    made.append(everything)
     if not everything.changes:
         return variants
-    made.append(everything)
     codes = dict.fromkeys(change.code for change in everything.changes)
     if timing.each and len(codes) > 1:
         for code in codes:
@@ -146,9 +152,7 @@ def _named(one: ActiveRule) -> str:
 
 
 def _apply(given: Given, active: tuple[ActiveRule, ...], profile: Target) -> Applied:
-    return apply(
-        Task(given.model, given.args, given.kwargs, active, profile, inferred=given.inferred)
-    )
+    return apply(given.task(active, profile))
 
 
 def _variant(name: str, given: Given, made: Applied) -> Variant:

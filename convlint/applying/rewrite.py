@@ -9,18 +9,23 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from convlint.analysis.folding import fold
 from convlint.applying import content, proof
 from convlint.applying.recording import Recording, start
 from convlint.checking.rewriting import Step, rewrite_exactly, rewrite_once
-from convlint.checking.run import ActiveRule
+from convlint.checking.run import ActiveRule, run_rules
+from convlint.checking.sizes import Sizes
 from convlint.contract import Context, place_of
+from convlint.cost import count
 from convlint.errors import ApplyError
+from convlint.ir.graph import ModelGraph
 from convlint.profiles import GENERIC, Target
 from convlint.tracing import twins
 from convlint.tracing.tensors import tensors_in
 
 RANDOM = "the outputs depend on randomness in eval mode: they were not compared"
 EMPTY = "the outputs are all NaN or infinite: comparing them says nothing"
+GUESSED = "it holds at this input size only, which was guessed: --input SHAPE says which it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,10 @@ class Applied:
     the model takes, in order. ``before`` and ``after`` are the graphs with their costs.
     ``largest_difference`` is that of the outputs in float64 with the exact rewrites made, in
     parts of the outputs' scale; None where nothing was compared (``note`` says why, if there was
-    something to). ``refused`` are rewrites that were not made, each with its reason. ``origins``
-    gives for each key of the module's state_dict the old keys that it is made of.
+    something to). ``refused`` are rewrites that were not made, each with its reason; ``left``
+    those that were not tried, since they hold only at a size that was guessed, or not at every
+    declared one. ``origins`` gives for each key of the module's state_dict the old keys that it
+    is made of.
     """
 
     module: fx.GraphModule
@@ -56,6 +63,7 @@ class Applied:
     largest_difference: float | None
     refused: tuple[str, ...] = ()
     note: str = ""
+    left: tuple[str, ...] = ()
     origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -63,7 +71,8 @@ class Applied:
 class Task:
     """What to rewrite, at which inputs, with which rules; ``bound`` as in :mod:`.proof`.
 
-    ``inferred`` is true where the inputs' shapes were guessed.
+    ``inferred`` is true where the inputs' shapes were guessed. ``others`` are the graphs of the
+    model at the other inputs that are declared for it.
     """
 
     model: nn.Module
@@ -72,12 +81,18 @@ class Task:
     active: tuple[ActiveRule, ...]
     profile: Target = GENERIC
     inferred: bool = False
+    others: tuple[ModelGraph, ...] = ()
     bound: float = proof.BOUND
 
     @property
     def given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The model's inputs."""
         return self.args, dict(self.kwargs)
+
+    def sizes(self, first: Context) -> Sizes:
+        """Return the recorded model, and the others beside it."""
+        others = (Context(graph, count(graph), self.profile) for graph in self.others)
+        return Sizes((first, *others))
 
 
 @dataclass(slots=True)
@@ -112,19 +127,22 @@ def apply(task: Task) -> Applied:
     largest, note = _prove(task, refused)
     with twins.as_it_is(task.model) as storages:
         made = _make_exact(task, task.given, storages, refused)
-        for step in rewrite_once(made.now, task.active):
-            made.take(step)
+        for step, *_ in rewrite_once(Sizes((made.now,)), task.active):
+            if step is not None:
+                made.take(step)
         module, keys = made.emitted()
     changes = tuple(change for step in made.steps for change in _changes(step))
     reasons = tuple(refused.reasons.values())
-    return Applied(module, changes, made.start, made.now, largest, reasons, note, keys)
+    left = tuple(_left(task, made.start))
+    return Applied(module, changes, made.start, made.now, largest, reasons, note, left, keys)
 
 
 def _make_exact(task: Task, given: Any, storages: dict[int, str], refused: _Refused) -> Recording:
     """Return a recording with all exact rewrites made whose weights can be computed."""
     while True:
         made = start(task.model, given, storages, profile=task.profile, inferred=task.inferred)
-        failed = _take_all(made, rewrite_exactly(made.start, task.active, refused.keys), refused)
+        steps = rewrite_exactly(task.sizes(made.start), task.active, refused.keys)
+        failed = _take_all(made, (first for first, *_ in steps if first is not None), refused)
         if not failed:
             return made
 
@@ -137,6 +155,21 @@ def _take_all(made: Recording, steps: Iterable[Step], refused: _Refused) -> bool
             refused.add(step, error.what)
             return True
     return False
+
+
+def _left(task: Task, start: Context) -> Iterator[str]:
+    """Yield what is not made of the rules that are exact at one size, a line a rule and reason."""
+    sized = tuple(o for o in task.active if o.rule.meta.exact and o.rule.meta.at_size)
+    for run in run_rules(task.sizes(start), sized)[0]:
+        found: dict[str, list[str]] = {}
+        for refusal in run.sized:
+            found.setdefault(refusal.reason, []).append(refusal.module)
+        guessed = [p.site.anchor for p in run.proposals if task.inferred and p.edit() is not None]
+        if guessed:
+            found[GUESSED] = [start.graph[anchor].module for anchor in guessed]
+        meta = run.active.rule.meta
+        for why, modules in found.items():
+            yield f"{meta.code} {meta.name} at {', '.join(fold(modules))}: {why}"
 
 
 def _prove(task: Task, refused: _Refused) -> tuple[float | None, str]:

@@ -12,7 +12,7 @@ import torch
 from convlint import checking
 from convlint.applying import files, measuring
 from convlint.applying.given import Given, load_given
-from convlint.applying.rewrite import Applied, Task, apply
+from convlint.applying.rewrite import Applied, apply
 from convlint.checking.run import ActiveRule
 from convlint.checking.savings import percent, totals
 from convlint.contract import ModelReport, Saving
@@ -50,11 +50,11 @@ def serve(work: Work) -> WorkReply:
 
 def _applied(work: Work) -> WorkReply:
     torch.manual_seed(0)
-    given = load_given(work.requests[0], work.weights)
+    given = load_given(work.requests[0], work.weights, work.others)
     files.check(work.files)
     active = active_rules(work.rules)
     report = _report(given, active, work.profile)
-    made = apply(_task(given, active, work.profile))
+    made = apply(given.task(active, work.profile))
     written = files.write(made, given, work.files)
     return WorkReply(
         report=report,
@@ -69,7 +69,7 @@ def _applied(work: Work) -> WorkReply:
         saving=_saving(made),
         state_bytes=(files.state_bytes(made.before), files.state_bytes(made.after)),
         written=written,
-        notes=(made.note,) if made.note else (),
+        notes=(*([made.note] if made.note else ()), *(f"left {text}" for text in made.left)),
         random_weights=work.weights is None,
     )
 
@@ -77,7 +77,7 @@ def _applied(work: Work) -> WorkReply:
 def _timed(work: Work) -> WorkReply:
     assert work.timing is not None
     torch.manual_seed(0)
-    given = [load_given(request, work.weights) for request in work.requests]
+    given = [load_given(request, work.weights, work.others) for request in work.requests]
     return measuring.measure(given, active_rules(work.rules), work.timing, work.profile)
 
 
@@ -91,16 +91,14 @@ def active_rules(specs: tuple[RuleSpec, ...]) -> tuple[ActiveRule, ...]:
     return tuple(found)
 
 
-def _task(given: Given, active: tuple[ActiveRule, ...], profile: Target) -> Task:
-    return Task(
-        given.model, given.args, given.kwargs, active, profile=profile, inferred=given.inferred
-    )
-
-
 def _report(given: Given, active: tuple[ActiveRule, ...], profile: Target) -> ModelReport:
     reply = inline.read_instance(given.model, given.args, dict(given.kwargs), target=given.target)
     reply = msgspec.structs.replace(reply, inputs=given.specs, expression=given.expression)
-    return checking.check_model(reply, active, profile=profile)
+    others = [
+        msgspec.structs.replace(reply, inputs=other.inputs, graph=other.graph.document())
+        for other in given.others
+    ]
+    return checking.check_at_each((reply, *others), active, profile=profile)[0]
 
 
 def _saving(made: Applied) -> Saving:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convlint.checking.model import check_model
+from convlint.checking.model import check_at_each, check_model
 from convlint.checking.run import ActiveRule
 
-__all__ = ["ActiveRule", "check_model"]
+__all__ = ["ActiveRule", "check_at_each", "check_model"]

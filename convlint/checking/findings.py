@@ -10,7 +10,8 @@ import msgspec
 
 from convlint import edit as edits
 from convlint.analysis.folding import fold
-from convlint.checking.run import Proposal, RuleRun
+from convlint.checking.proposal import Proposal
+from convlint.checking.run import RuleRun
 from convlint.checking.savings import saving_of
 from convlint.contract import (
     Advice,

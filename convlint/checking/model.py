@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from convlint.analysis.folding import fold
 from convlint.checking.findings import findings_of
 from convlint.checking.layers import layers
 from convlint.checking.rewriting import Step as RewriteStep
-from convlint.checking.rewriting import rewrite_exactly, rewrite_once
+from convlint.checking.rewriting import at_the_end, rewrite_exactly, rewrite_once
 from convlint.checking.run import ActiveRule, RuleRun, crash, run_rules
 from convlint.checking.savings import totals
+from convlint.checking.sizes import Sizes
 from convlint.contract import After, Check, Context, Finding, ModelReport, Step, place_of
 from convlint.cost import count
 from convlint.errors import GraphError
@@ -29,6 +31,26 @@ def check_model(
     A model that could not be read gives a report with status ``failed`` and a CL902; a rule
     that raises leaves a CL903 and the other rules' findings stay. Code frames are not filled.
     """
+    return check_at_each((reply,), active, profile=profile)[0]
+
+
+def check_at_each(
+    replies: Sequence[Reply], active: tuple[ActiveRule, ...], *, profile: Target = GENERIC
+) -> tuple[ModelReport, ...]:
+    """Return what the rules say about one model at each of the inputs declared for it.
+
+    Findings of rules that are exact only at the traced size are those that hold at all of them.
+    """
+    opened = [_opened(reply, profile) for reply in replies]
+    unread = tuple(one.target for one in opened if isinstance(one, ModelReport))
+    sizes = Sizes(tuple(one for one in opened if isinstance(one, Context)), unread)
+    read = [r for r, one in zip(replies, opened, strict=True) if isinstance(one, Context)]
+    made = iter(_check(read, sizes, active))
+    return tuple(next(made) if isinstance(one, Context) else one for one in opened)
+
+
+def _opened(reply: Reply, profile: Target) -> Context | ModelReport:
+    """Return what the rules may look at, or the report where there is nothing to look at."""
     if reply.graph is None:
         return _unread(reply, _failure(reply))
     try:
@@ -37,13 +59,23 @@ def check_model(
         message = f"the trace of the model is broken: {error.format()}"
         return _unread(reply, (Diagnostic("CL902", message, "error"),), status="failed")
     inferred = any(given.origin == "inferred" for given in reply.inputs)
-    return _check(reply, Context(graph, count(graph), profile, inferred), active)
+    return Context(graph, count(graph), profile, inferred)
 
 
-def _check(reply: Reply, context: Context, active: tuple[ActiveRule, ...]) -> ModelReport:
-    runs = run_rules(context, active)
+def _check(
+    replies: Sequence[Reply], sizes: Sizes, active: tuple[ActiveRule, ...]
+) -> Iterator[ModelReport]:
+    runs = run_rules(sizes, active)
+    ends = _after(sizes, runs, active)
+    for each in zip(replies, sizes.contexts, runs, ends, strict=True):
+        yield _report(*each)
+
+
+def _report(
+    reply: Reply, context: Context, runs: tuple[RuleRun, ...], end: tuple[After, list[RewriteStep]]
+) -> ModelReport:
     findings, crashes = _word(reply, context, runs)
-    after, made = _after(context, runs, active)
+    after, made = end
     unknown = _unknown_ops(context.graph)
     partial = reply.status == "complete" and bool(unknown)
     return ModelReport(
@@ -61,7 +93,7 @@ def _check(reply: Reply, context: Context, active: tuple[ActiveRule, ...]) -> Mo
             *_nothing_to_check(context),
             *crashes,
         ),
-        refusals=tuple(refusal for run in runs for refusal in run.refusals),
+        refusals=tuple(refusal for run in runs for refusal in (*run.refusals, *run.sized)),
         expression=reply.expression,
         checks=_checks(runs, crashes),
         steps=tuple(_told(step) for step in made),
@@ -138,15 +170,22 @@ def _dearest_first(finding: Finding) -> tuple[int, int, str, str, int]:
 
 
 def _after(
-    context: Context, runs: tuple[RuleRun, ...], active: tuple[ActiveRule, ...]
-) -> tuple[After, list[RewriteStep]]:
-    """Return the totals after all exact rewrites and after all, and the steps of the exact ones."""
-    found = frozenset(run.active.rule.meta.code for run in runs if run.proposals)
-    steps = list(rewrite_exactly(context, active, found=found))
-    exact = steps[-1].context if steps else context
-    rest = list(rewrite_once(exact, active, found))
-    everything = rest[-1].context if rest else exact
-    return After(exact=totals(exact.cost), all=totals(everything.cost)), steps
+    sizes: Sizes, runs: tuple[tuple[RuleRun, ...], ...], active: tuple[ActiveRule, ...]
+) -> list[tuple[After, list[RewriteStep]]]:
+    """Return for each size the totals after all exact rewrites and after all, and the exact steps."""
+    found = tuple(
+        frozenset(run.active.rule.meta.code for run in each if run.proposals) for each in runs
+    )
+    exact = list(rewrite_exactly(sizes, active, found=found))
+    then = at_the_end(sizes, exact)
+    last = at_the_end(then, list(rewrite_once(then, active, found)))
+    return [
+        (
+            After(exact=totals(then.contexts[place].cost), all=totals(last.contexts[place].cost)),
+            [step for steps in exact if (step := steps[place]) is not None],
+        )
+        for place in range(len(sizes.contexts))
+    ]
 
 
 def _unknown_ops(graph: ModelGraph) -> tuple[Diagnostic, ...]:

@@ -7,11 +7,12 @@ that now meet) is found in the next round.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from convlint import edit as edits
 from convlint.checking.run import ActiveRule, RuleRun, in_order, run_rule
+from convlint.checking.sizes import Sizes
 from convlint.contract import Context, Site
 from convlint.cost import count
 from convlint.edit import GraphEdit
@@ -39,53 +40,95 @@ class Step:
     context: Context
 
 
+Steps = tuple[Step | None, ...]
+"""What one rule changed at each size, None where nothing."""
+Found = tuple[frozenset[str] | None, ...] | None
+"""For each size, the codes of the rules that have findings there; None where it is not known."""
+
+
 def rewrite_exactly(
-    context: Context,
+    sizes: Sizes,
     active: tuple[ActiveRule, ...],
     refused: frozenset[tuple[str, str]] = frozenset(),
-    found: frozenset[str] | None = None,
-) -> Iterator[Step]:
-    """Yield the steps of all exact rules until a round changes nothing.
+    found: Found = None,
+) -> Iterator[Steps]:
+    """Yield the steps of all exact rules, at every size at once, until a round changes nothing.
 
     Rules that hold only at the traced size are left out where that size was guessed, and so are
-    the places in ``refused``: a rule's code and the anchor of a site. ``found`` are the codes of
-    rules that find something on the graph as it is, where that is known already.
+    the places in ``refused``: a rule's code and the anchor of a site. ``found`` are, for each
+    size, the codes of rules that find something on the graph as it is, where that is known.
     """
+    guessed = any(context.inferred for context in sizes.contexts)
     exact = [one for one in in_order(active) if one.rule.meta.exact]
-    usable = [one for one in exact if not (one.rule.meta.at_size and context.inferred)]
+    usable = [one for one in exact if not (one.rule.meta.at_size and guessed)]
     for _ in range(ROUNDS):
         changed = False
         for one in usable:
-            if found is not None and one.rule.meta.code not in found:
-                continue
-            step = _step(context, one, refused)
-            if step is not None:
-                changed, context, found = True, step.context, None
-                yield step
+            steps = _steps(sizes, one, found, refused)
+            if any(steps):
+                changed, sizes, found = True, _after(sizes, steps), _unknown(found, steps)
+                yield steps
         if not changed:
             return
 
 
 def rewrite_once(
-    context: Context, active: tuple[ActiveRule, ...], found: frozenset[str] | None = None
-) -> Iterator[Step]:
-    """Yield one step for each rule that is not exact, each on the graph the last one left.
+    sizes: Sizes, active: tuple[ActiveRule, ...], found: Found = None
+) -> Iterator[Steps]:
+    """Yield the steps of each rule that is not exact, each on the graph the last one left.
 
-    ``found`` leaves out the rules that have no finding on the given model.
+    ``found`` leaves out, at each size, the rules that have no finding on the given model.
     """
     for one in in_order(active):
-        if found is not None and one.rule.meta.code not in found:
-            continue
-        step = None if one.rule.meta.exact else _step(context, one, frozenset())
-        if step is not None:
-            context = step.context
-            yield step
+        steps = () if one.rule.meta.exact else _steps(sizes, one, found)
+        if any(steps):
+            sizes = _after(sizes, steps)
+            yield steps
 
 
-def _step(context: Context, one: ActiveRule, refused: frozenset[tuple[str, str]]) -> Step | None:
-    """Return what the rule changes, None where it changes nothing or raises."""
+def at_the_end(sizes: Sizes, made: Iterable[Steps]) -> Sizes:
+    """Return the model at each size with all these steps made."""
+    for steps in made:
+        sizes = _after(sizes, steps)
+    return sizes
+
+
+def _after(sizes: Sizes, steps: Steps) -> Sizes:
+    made = zip(sizes.contexts, steps, strict=True)
+    return replace(sizes, contexts=tuple(step.context if step else c for c, step in made))
+
+
+def _unknown(found: Found, steps: Steps) -> Found:
+    """Return what is known of each size: nothing any more where the graph changed."""
+    known = zip(found or (None,) * len(steps), steps, strict=True)
+    return tuple(None if step else codes for codes, step in known)
+
+
+def _steps(
+    sizes: Sizes, one: ActiveRule, found: Found, refused: frozenset[tuple[str, str]] = frozenset()
+) -> Steps:
+    """Return what a rule changes at each size; nothing where it is known to find nothing."""
+    known = found or (None,) * len(sizes.contexts)
+    asked = [codes is None or one.rule.meta.code in codes for codes in known]
+    if not any(asked):
+        return ()
+    if sizes.bind(one.rule.meta):
+        runs = run_rule(sizes, one)
+    else:  # no size has a say in another: each for itself
+        alone = [Sizes((context,)) for context in sizes.contexts]
+        runs = tuple(
+            run_rule(size, one)[0] if wanted else RuleRun(one)
+            for size, wanted in zip(alone, asked, strict=True)
+        )
+    return tuple(
+        _step(context, run, refused) if wanted else None
+        for context, run, wanted in zip(sizes.contexts, runs, asked, strict=True)
+    )
+
+
+def _step(context: Context, run: RuleRun, refused: frozenset[tuple[str, str]]) -> Step | None:
+    """Return what the rule changes at one size, None where it changes nothing or raises."""
     try:
-        run = run_rule(context, one)
         wanted = _wanted(run, refused)
         if not wanted:
             return None
@@ -93,7 +136,7 @@ def _step(context: Context, one: ActiveRule, refused: frozenset[tuple[str, str]]
     except Exception:
         return None
     after = Context(graph, count(graph), context.target, context.inferred)
-    return Step(one, made, context.graph, after)
+    return Step(run.active, made, context.graph, after)
 
 
 def _wanted(run: RuleRun, refused: frozenset[tuple[str, str]]) -> tuple[Made, ...]:

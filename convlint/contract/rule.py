@@ -131,7 +131,9 @@ class RuleMeta:
 
     ``gated`` rules show nothing while the sum of their savings in the model is under the
     gate in every counted quantity. ``yields_to`` lists codes of rules whose findings on the
-    same node silence this one. ``at_size`` rules are exact only at the traced input size.
+    same node silence this one. ``at_size`` rules are true only at the traced input size: of a
+    model that is declared at several they tell what holds at all, or, with ``any_size``, at one
+    (a limit that has to be kept at every size).
     ``done_by`` names the runtimes that make this rewrite themselves.
     """
 
@@ -146,6 +148,7 @@ class RuleMeta:
     yields_to: tuple[str, ...] = ()
     severity_by_profile: Mapping[str, Severity] = field(default_factory=dict)
     at_size: bool = False
+    any_size: bool = False
     done_by: tuple[str, ...] = ()
 
     def severity_under(self, target: Target) -> Severity:

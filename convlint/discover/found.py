@@ -32,11 +32,14 @@ _MAY_HOLD_MODELS = re.compile(
 class Found:
     """One model to check: the Request for it, or the Reply where none need be sent.
 
-    ``asked`` is the target the user typed; all that one target led to share it.
+    ``asked`` is the target the user typed; all that one target led to share it. ``alternative``
+    (K, N) says that it is the model at the K-th of the N input lists that are declared for it;
+    they come one after the other.
     """
 
     asked: str
     what: wire.Request | wire.Reply
+    alternative: tuple[int, int] = (1, 1)
 
 
 def read(
@@ -55,10 +58,12 @@ def read(
     judge = Judge()
     with _no_collection():
         found = [
-            Found(target.asked, item)
+            Found(target.asked, item, alternative)
             for target in targets
             for chosen, lists in _declared_models(target, models)
-            for item in _at_each(chosen, (declared,) if declared else lists, judge, hook=hook)
+            for item, alternative in _at_each(
+                chosen, (declared,) if declared else lists, judge, hook=hook
+            )
         ]
     found = [replace(item, what=_as_base(item.what, judge)) for item in found]
     asked = {item.asked for item in found}
@@ -127,14 +132,17 @@ def _declared_models(
 
 def _at_each(
     target: Target, lists: tuple[Inputs, ...], judge: Judge, *, hook: bool
-) -> Iterator[wire.Request | wire.Reply]:
-    """Yield the target's models, once for each declared input list."""
-    for inputs in lists or ((),):
-        for item in _models(target, inputs, judge, hook=hook):
-            if len(lists) > 1:
-                yield msgspec.structs.replace(item, target=f"{item.target} @ {_sizes(inputs)}")
-            else:
-                yield item
+) -> Iterator[tuple[wire.Request | wire.Reply, tuple[int, int]]]:
+    """Yield the target's models, each at every declared input list in turn."""
+    if len(lists) < 2:
+        for item in _models(target, lists[0] if lists else (), judge, hook=hook):
+            yield item, (1, 1)
+        return
+    at_each = [tuple(_models(target, inputs, judge, hook=hook)) for inputs in lists]
+    for items in zip(*at_each, strict=True):
+        for number, (item, inputs) in enumerate(zip(items, lists, strict=True), 1):
+            named = msgspec.structs.replace(item, target=f"{item.target} @ {_sizes(inputs)}")
+            yield named, (number, len(lists))
 
 
 def _sizes(inputs: Inputs) -> str:

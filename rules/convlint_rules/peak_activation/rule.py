@@ -148,6 +148,7 @@ RULE = contract.Rule(
         since="0.2.0",
         gated=False,
         at_size=True,
+        any_size=True,
     ),
     find=find,
     guard=guard,
