@@ -28,6 +28,8 @@ from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, SourceSpan
 
 MOST_RELATED = 8
+GUESSED = "the input size was guessed: --input sets it"
+KEPT_OUT = ", and until then this counts in no total and convlint apply leaves it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def _finding(run: RuleRun, group: _Group, context: Context, identity: str) -> Fi
         fingerprint=_digest(meta.code, identity, *sorted(modules), facts),
         module_groups=fold(modules),
         instead=advice.instead,
-        risk=advice.risk,
+        risk=_risk(run, context, advice),
         alternatives=_alternatives(group, context),
         sites=len(sites),
         bound=_bound(group, context),
@@ -129,6 +131,15 @@ def _severity(run: RuleRun, context: Context, advice: Advice) -> Severity:
     """Return the severity of one finding; what the settings ask for stands."""
     usual = run.active.rule.meta.severity_under(context.target)
     return advice.severity or usual if run.active.severity is usual else run.active.severity
+
+
+def _risk(run: RuleRun, context: Context, advice: Advice) -> str:
+    """Return the rule's warning; what holds at one size says so where that was guessed."""
+    meta = run.active.rule.meta
+    if not (meta.at_size and context.inferred):
+        return advice.risk
+    guessed = GUESSED + KEPT_OUT if meta.exact else GUESSED
+    return f"{advice.risk}; {guessed}" if advice.risk else guessed
 
 
 def _digest(*parts: str) -> str:

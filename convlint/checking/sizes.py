@@ -96,19 +96,31 @@ def _changes(graph: ModelGraph, proposal: Proposal) -> tuple[Any, ...]:
 
 
 def _change(graph: ModelGraph, edit: GraphEdit) -> tuple[Any, ...]:
-    """Return an edit without ids, storages, dtypes and the shapes of activations."""
-    names = dict(graph.once(_names))
-    names |= {node.id: ("", "new", place) for place, node in enumerate(edit.added)}
+    """Return an edit as it reads at every size: what goes, what comes, and what it reads.
 
-    def called(ref: Ref) -> tuple[Name, int]:
-        return names[ref.node], ref.output
+    Ids, storages, dtypes and the shapes of activations are no part of it.
+    """
+    gone = sorted((graph[key] for key in edit.removed), key=lambda node: graph.order[node.id])
+    names: dict[str, tuple[Any, ...]] = {
+        node.id: (*graph.once(_names)[node.id], place) for place, node in enumerate(gone)
+    }
+    names |= {node.id: ("new", place) for place, node in enumerate(edit.added)}
+    read = dict.fromkeys(ref for node in gone for ref in node.inputs if ref.node not in names)
+    places = {ref: place for place, ref in enumerate(read)}
 
-    gone = sorted((names[key], _weights(graph[key].params)) for key in edit.removed)
-    made = tuple(
-        (node.op, _weights(node.params), tuple(map(called, node.inputs))) for node in edit.added
+    def called(ref: Ref) -> tuple[Any, ...]:
+        if ref in places:
+            return "read", places[ref]
+        return names.get(ref.node) or graph.once(_names)[ref.node], ref.output
+
+    return (
+        [(names[node.id], node.op, _weights(node.params)) for node in gone],
+        [
+            (node.op, _weights(node.params), [called(ref) for ref in node.inputs])
+            for node in edit.added
+        ],
+        {called(old): called(new) for old, new in edit.redirect.items()},
     )
-    instead = sorted((called(old), called(new)) for old, new in edit.redirect.items())
-    return gone, made, instead
 
 
 def _weights(params: Sequence[Param]) -> tuple[tuple[str, tuple[int, ...]], ...]:

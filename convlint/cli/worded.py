@@ -32,7 +32,9 @@ def timed(reply: WorkReply) -> str:
 def _applied(reply: WorkReply) -> Iterator[str]:
     report = reply.report
     assert report is not None
-    yield f"{report.target}{_inputs(reply)}"
+    inputs = _inputs(reply)
+    known = report.target.endswith(inputs.replace(" at ", " @ ", 1))
+    yield report.target if known else f"{report.target}{inputs}"
     if reply.random_weights:
         yield "weights: those of the constructor (--weights FILE loads trained ones)"
     yield from (f"  made {words}" for words in _made(reply.changes))

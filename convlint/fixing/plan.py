@@ -11,6 +11,7 @@ import libcst
 from convlint.contract import Finding, ModelReport
 from convlint.errors import UsageError
 from convlint.fixing.calls import edit_call
+from convlint.ir.nodes import SourceSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,11 @@ def plan(
     """Return the edits of each file, and the findings that no edit cures.
 
     ``files`` gives the absolute file of a report's path. Later lines are edited first, so that
-    the lines of the others stay true. A line that builds several layers is left alone.
+    the lines of the others stay true. A line that builds several layers is left alone; a model
+    that is checked at several inputs is one.
     """
     told = tuple(reports)
-    todo: list[ToDo] = []
+    todo: dict[tuple[str, SourceSpan | None], ToDo] = {}
     wanted: dict[str, dict[tuple[int, int], Finding]] = {}
     for report in told:
         for finding in report.findings:
@@ -49,17 +51,17 @@ def plan(
                 continue
             why = _reason(finding, told, files)
             if why:
-                todo.append(ToDo(finding, why))
+                todo[finding.fingerprint, finding.location] = ToDo(finding, why)
             elif finding.location is not None:
                 span = finding.location
                 wanted.setdefault(span.path, {})[span.line, span.column] = finding
-    fixes = []
+    fixes, left = [], list(todo.values())
     for path, at in wanted.items():
         fix, failed = _file(path, files[path], at)
-        todo += failed
+        left += failed
         if fix is not None:
             fixes.append(fix)
-    return tuple(fixes), tuple(todo)
+    return tuple(fixes), tuple(left)
 
 
 def _reason(finding: Finding, reports: tuple[ModelReport, ...], files: Mapping[str, Path]) -> str:
@@ -70,7 +72,7 @@ def _reason(finding: Finding, reports: tuple[ModelReport, ...], files: Mapping[s
     if span.path not in files:
         return "it is not in a file of this project"
     built = {
-        (report.target, layer.module)
+        (report.target.partition(":")[0], report.expression or report.target, layer.module)
         for report in reports
         for layer in report.layers
         if layer.location is not None

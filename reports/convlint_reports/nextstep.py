@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
-from convlint.contract import Finding, RunReport
+from convlint.contract import Finding, ModelReport, RunReport
 from convlint_reports import savings
 from convlint_reports.savings import Section
 from convlint_reports.words import cut
@@ -12,6 +13,8 @@ from convlint_reports.words import cut
 LONGEST = 200
 _SPECIAL = frozenset('"$`\\!')
 """What a shell reads inside double quotes."""
+_AT = re.compile(r" @ \d+(x\d+)*(, \d+(x\d+)*)*$")
+"""How a report tells the inputs of one model apart, which is no part of its name."""
 
 
 def next_command(run: RunReport) -> tuple[str, str]:
@@ -21,7 +24,12 @@ def next_command(run: RunReport) -> tuple[str, str]:
     saves most; a model without a finding is looked at layer by layer.
     """
     live = [(m, f) for m in run.models for f in savings.live(m.findings)]
-    exact = [(m, f) for m, f in live if savings.section(f) is Section.EXACT]
+    sized = frozenset(rule.code for rule in run.rules if rule.at_size)
+    exact = [
+        (m, f)
+        for m, f in live
+        if savings.section(f) is Section.EXACT and not (f.code in sized and _guessed(m))
+    ]
     if exact:
         return (
             f"convlint apply {typed(exact[0][0].target)}",
@@ -35,12 +43,17 @@ def next_command(run: RunReport) -> tuple[str, str]:
     return "", ""
 
 
+def _guessed(model: ModelReport) -> bool:
+    return any(spec.origin == "inferred" for spec in model.inputs)
+
+
 def _about(finding: Finding) -> tuple[str, str]:
     return f"convlint rule {cut(finding.code, 40)}", "why, what it saves, when not to"
 
 
 def typed(text: str) -> str:
     """Return a target as a shell reads it; one too long to type is left to the reader."""
+    text = _AT.sub("", text)
     if len(text) > LONGEST:
         return "TARGET"
     if "'" in text and not _SPECIAL & set(text):
