@@ -232,3 +232,30 @@ inputs = [["1x3x8x8"], ["1x3x9x9"]]
     assert all(isinstance(r, wire.Request) and r.expressions == ("Net()",) for r in requests)
     again = discover.read(discover.declared_targets(chosen.models, chosen.root), chosen.models)
     assert [found.what for found in again] == requests
+
+
+def test_the_inputs_of_a_model_stay_together(tmp_path: Path) -> None:
+    """Two models in a declared file at two sizes: model by model, and whole in one shard."""
+    path = put(tmp_path, "net.py", NET + NET.replace("Net", "Twin"))
+    inputs = 'inputs = [["1x3x8x8"], ["1x3x9x9"]]'
+    put(tmp_path, "pyproject.toml", f'[[tool.convlint.models]]\ntarget = "net.py"\n{inputs}\n')
+    chosen = settings.load([path], settings.Flags())
+    found = discover.read(discover.locate([str(path)], discover.Filter()), chosen.models)
+    names = [item.what.target for item in found]
+    assert names == [f"net.py:{c} @ {s}" for c in ("Net", "Twin") for s in ("1x3x8x8", "1x3x9x9")]
+    assert [item.alternative for item in found] == [(1, 2), (2, 2)] * 2
+    for k in (1, 2):
+        assert discover.part(found, (k, 2)) == found[2 * k - 2 : 2 * k]
+    assert discover.part(found, (1, 1)) == found
+    assert discover.part(found, (3, 3)) == ()
+
+
+def test_a_model_is_told_as_soon_as_its_last_answer_is_there() -> None:
+    """Nothing waits for the model after it: reports stream."""
+    asked = iter(range(9))
+    places = [(1, 1), (1, 2), (2, 2), (1, 1)]
+    found = [discover.Found("a", wire.Reply("a", "failed"), place) for place in places]
+    groups = discover.by_model((item, next(asked)) for item in found)
+    assert [n for _, n in next(groups)] == [0]
+    assert [n for _, n in next(groups)] == [1, 2]
+    assert next(asked) == 3

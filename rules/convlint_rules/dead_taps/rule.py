@@ -32,9 +32,11 @@ resnet18 at 32x32: 0.70, 0.42, 0.90, 0.99.
 
 When not to apply
 -----------------
-True at the size of the trace only: at a larger input the taps read data. Silent where borders are
-not padded with zeros, on transposed and computed kernels, and where a shared layer also runs on
-larger maps.
+True at the size of the trace only: at a larger input the taps read data. Where the model runs at
+several sizes, declare them (inputs = [["1x3x224x224"], ["1x3x520x520"]]): it is found only where
+the same taps are dead at all. At a size that was guessed it counts in no total and apply leaves it.
+Silent where borders are not padded with zeros, on transposed and computed kernels, and where a
+shared layer also runs on larger maps.
 
 Already done by
 ---------------
