@@ -27,7 +27,7 @@ None promised: the message tells by how much the peak is over.
 When not to apply
 -----------------
 Bytes are those of the traced dtype and batch: an int8 model takes a quarter of FP32. Scratch memory
-of kernels is not known. Off without --ram.
+of kernels is not known. Off without --ram. Of a model declared at several inputs, one is enough.
 
 Already done by
 ---------------
