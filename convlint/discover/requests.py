@@ -8,6 +8,7 @@ from pathlib import Path
 from convlint import wire
 from convlint.discover.blocks import Block, blocks_of
 from convlint.discover.bound import Bound, bound_models, callables, without_parts
+from convlint.discover.elsewhere import expressions_elsewhere
 from convlint.discover.expressions import expressions_for, factories, signature_of
 from convlint.discover.kinds import Judge
 from convlint.discover.project import top_folder
@@ -38,7 +39,7 @@ def of_file(
     """
     models = model_classes(source, judge)
     if target.expression:
-        return (_of_expression(source, blocks_of(source), target, declared, models),)
+        return (_of_expression(source, target, declared, models, judge),)
     bound = bound_models(source, models, judge, quiet=quiet)
     taken = {model.built for model in bound.values() if model.stands}
     bound = without_parts(source, bound)
@@ -59,7 +60,8 @@ def of_file(
     for model in roots:
         makers = Makers(frozenset({model.name}) | factories(source, model.name))
         inputs = declared_or_shown(declared, blocks, makers, only=only)
-        requests.append(_of_class(source, target, blocks, model, inputs))
+        shown = _shown(source, blocks, model.name, judge)
+        requests.append(_of_class(source, target, shown, model, inputs))
     kept = [item for item in requests if item.expressions or not item.base]
     return tuple(sorted(kept, key=lambda request: request.class_line))
 
@@ -71,13 +73,23 @@ def declared_or_shown(
     return (declared,) if declared else inputs_for(blocks, makers, only=only)
 
 
+def _shown(
+    source: SourceFile, blocks: tuple[Block, ...], name: str, judge: Judge
+) -> tuple[str, ...]:
+    """Return how to build a class: as its file shows, else as the rest of the project does."""
+    inside = expressions_for(source, blocks, name)
+    makers = factories(source, name) | {name}
+    return inside or expressions_elsewhere(source, makers, judge.project)
+
+
 def _of_expression(
     source: SourceFile,
-    blocks: tuple[Block, ...],
     target: Target,
     declared: Inputs,
     models: dict[str, ModelClass],
+    judge: Judge,
 ) -> wire.Request:
+    blocks = blocks_of(source)
     node = ast.parse(target.expression, mode="eval").body
     name = built_by(node) or dotted(node)
     makers = Makers(frozenset({name}) | factories(source, name))
@@ -86,7 +98,7 @@ def _of_expression(
     for class_name in models:
         if name in factories(source, class_name):
             makers = Makers(frozenset({class_name}) | factories(source, class_name))
-    shown = expressions_for(source, blocks, name) if target.expression in models else ()
+    shown = _shown(source, blocks, name, judge) if target.expression in models else ()
     return _request(
         target,
         shown=target.expression,
@@ -99,11 +111,10 @@ def _of_expression(
 def _of_class(
     source: SourceFile,
     target: Target,
-    blocks: tuple[Block, ...],
+    expressions: tuple[str, ...],
     model: ModelClass,
     inputs: tuple[Inputs, ...],
 ) -> wire.Request:
-    expressions = expressions_for(source, blocks, model.name)
     required = signature_of(source, model.name).required or ()
     return _request(
         target,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -147,11 +148,25 @@ def _missing(where: str) -> errors.UsageError:
 
 def _walk(asked: str, folder: Path) -> Iterator[Target]:
     root = project_root(folder)
+    for file in python_files(folder):
+        yield Target(asked, root, file=file, named=False)
+
+
+def python_files(folder: Path, most: int | None = None) -> Iterator[Path]:
+    """Yield the Python files under a folder, ``most`` of them, without hidden and installed ones."""
+    found = (
+        Path(place) / name
+        for place, folders, files in _walked(folder)
+        for name in sorted(files)
+        if name.endswith(".py") and not name.startswith(".")
+    )
+    yield from itertools.islice(found, most)
+
+
+def _walked(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if _is_walked(Path(place) / name))
-        for name in sorted(files):
-            if name.endswith(".py") and not name.startswith("."):
-                yield Target(asked, root, file=Path(place) / name, named=False)
+        yield place, folders, files
 
 
 def _is_walked(folder: Path) -> bool:

@@ -1,0 +1,96 @@
+"""How other files of the project build a class: demos, training scripts, tests."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from convlint.discover.blocks import Block, OpenExpressionError, blocks_of
+from convlint.discover.project import Project
+from convlint.discover.source import BUILTINS, SourceFile, dotted
+from convlint.discover.targets import python_files
+from convlint.settings import project_root
+
+MAX_FILES = 1000
+MAX_BYTES = 1 << 20
+MAX_CALLS = 4
+
+
+def expressions_elsewhere(
+    source: SourceFile, names: frozenset[str], project: Project
+) -> tuple[str, ...]:
+    """Return the calls of ``names`` with literal arguments in other files, as ``source`` spells them.
+
+    ``names`` are a class of ``source`` and the functions there that return one. A call counts
+    where its file imports the name from ``source``; the nearest files come first.
+    """
+    called = re.compile(rb"\b(?:%s)\s*\(" % b"|".join(re.escape(n.encode()) for n in names))
+    found: dict[str, None] = {}
+    for file in _near(source.file):
+        other = project.source_at(file) if called.search(_text(file)) else None
+        for block in blocks_of(other) if other is not None else ():
+            found.update(dict.fromkeys(_calls(block, source, names, project)))
+        if len(found) >= MAX_CALLS:
+            break
+    return tuple(found)[:MAX_CALLS]
+
+
+def _near(file: Path) -> list[Path]:
+    """Return the project's other Python files, those of the file's own folder first."""
+    others = [other for other in python_files(project_root(file), MAX_FILES) if other != file]
+    return sorted(others, key=lambda other: other.parent != file.parent)
+
+
+def _text(file: Path) -> bytes:
+    try:
+        return file.read_bytes() if file.stat().st_size <= MAX_BYTES else b""
+    except OSError:
+        return b""
+
+
+def _calls(
+    block: Block, source: SourceFile, names: frozenset[str], project: Project
+) -> Iterator[str]:
+    for call in block.calls:
+        name = dotted(call.func).rpartition(".")[2]
+        if name not in names or not _leads_to(block.source, call.func, source, name, project):
+            continue
+        try:
+            yield f"{name}({_arguments(block, call)})"
+        except OpenExpressionError:
+            continue
+
+
+def _leads_to(
+    other: SourceFile, func: ast.expr, source: SourceFile, name: str, project: Project
+) -> bool:
+    place = project.find(other, other.canonical(func)) or project.starred(other, dotted(func))
+    return place is not None and (place[0].file, place[1]) == (source.file, name)
+
+
+def _arguments(block: Block, call: ast.Call) -> str:
+    """Return the arguments of a call, which then mean the same in any file."""
+    plain = ast.Call(ast.Name("dict", ast.Load()), call.args, call.keywords)
+    closed = ast.parse(block.closed(plain), mode="eval").body
+    written = _Written(block.source).visit(closed)
+    return ast.unparse(written)[len("dict(") : -1]
+
+
+class _Written(ast.NodeTransformer):
+    """Puts the literals in that the module's names stand for; raises at any other name."""
+
+    def __init__(self, source: SourceFile) -> None:
+        self.source = source
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        value = self.source.values.get(node.id)
+        if value is not None:
+            try:
+                return ast.Constant(ast.literal_eval(value))
+            except (ValueError, TypeError, SyntaxError):
+                raise OpenExpressionError from None
+        if node.id in BUILTINS:
+            return node
+        raise OpenExpressionError
