@@ -14,7 +14,7 @@ import msgspec
 
 from convlint.errors import GraphError
 from convlint.ir.graph import ModelGraph
-from convlint.ir.nodes import Node, Ref
+from convlint.ir.nodes import Node, Output, Ref
 from convlint.ir.validate import validate
 
 
@@ -25,13 +25,14 @@ class GraphEdit:
     ``removed`` are ids of existing nodes. ``added`` are new nodes, in order, with ids
     that do not exist yet. ``redirect`` maps each output of a removed node that others
     still read to the output that replaces it; it is followed until it ends. ``unused`` are
-    storages that no node reads and that go too.
+    storages that no node reads and that go too, ``unread`` what the model no longer returns.
     """
 
     removed: frozenset[str]
     added: tuple[Node, ...] = ()
     redirect: Mapping[Ref, Ref] = field(default_factory=dict)
     unused: frozenset[str] = frozenset()
+    unread: frozenset[Ref] = frozenset()
 
 
 def replace_node(node: Node, added: Sequence[Node]) -> GraphEdit:
@@ -48,6 +49,7 @@ def merge(edits: Iterable[GraphEdit]) -> tuple[GraphEdit, tuple[int, ...]]:
     """
     removed: set[str] = set()
     unused: set[str] = set()
+    unread: set[Ref] = set()
     added: list[Node] = []
     redirect: dict[Ref, Ref] = {}
     skipped = []
@@ -59,7 +61,10 @@ def merge(edits: Iterable[GraphEdit]) -> tuple[GraphEdit, tuple[int, ...]]:
         added.extend(edit.added)
         redirect.update(edit.redirect)
         unused |= edit.unused
-    made = GraphEdit(frozenset(removed), tuple(added), redirect, frozenset(unused))
+        unread |= edit.unread
+    made = GraphEdit(
+        frozenset(removed), tuple(added), redirect, frozenset(unused), frozenset(unread)
+    )
     return made, tuple(skipped)
 
 
@@ -72,10 +77,24 @@ def apply(graph: ModelGraph, edit: GraphEdit) -> ModelGraph:
     for node_id in edit.removed:
         if node_id not in graph:
             raise GraphError("the edit removes a node that is not there", where=node_id)
-    kept = [node for node in graph if node.id not in edit.removed]
+    kept = [_without(node, edit.unread) for node in graph if node.id not in edit.removed]
     rewired = [_rewire(node, edit.redirect) for node in (*kept, *edit.added)]
     unused = tuple(param for param in graph.unused if param.storage not in edit.unused)
     return validate(ModelGraph(_sort(graph, rewired), unused))
+
+
+def _without(node: Node, unread: frozenset[Ref]) -> Node:
+    """Return the Output node without what the model no longer returns; any other as it is."""
+    op = node.op
+    if not isinstance(op, Output) or unread.isdisjoint(node.inputs):
+        return node
+    left = [place for place, ref in enumerate(node.inputs) if ref not in unread]
+    names = tuple(op.unread[place] for place in left) if op.unread else ()
+    return msgspec.structs.replace(
+        node,
+        op=msgspec.structs.replace(op, unread=names),
+        inputs=tuple(node.inputs[place] for place in left),
+    )
 
 
 def _rewire(node: Node, redirect: Mapping[Ref, Ref]) -> Node:

@@ -46,7 +46,7 @@ class Request(Data, frozen=True):
     out to be no nn.Module makes the reply ``skipped``. A ``base`` is a class that another
     root inherits from, to be told only where it was read in full; a ``guess`` is told only
     where it was read at all. ``inputs`` are whole input lists, tried in turn; empty means
-    that shapes are inferred.
+    that shapes are inferred. ``outputs`` names the outputs that are read; empty means all.
     """
 
     target: str
@@ -62,6 +62,7 @@ class Request(Data, frozen=True):
     guess: bool = False
     inputs: tuple[tuple[InputSpec, ...], ...] = ()
     search_path: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 FailureKind = Literal[
@@ -73,6 +74,7 @@ FailureKind = Literal[
     "expression-error",
     "not-a-module",
     "input-error",
+    "output-error",
     "forward-error",
     "data-dependent",
     "nothing-executed",

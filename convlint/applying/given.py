@@ -25,7 +25,8 @@ _MOST_TOLD = 6
 class Given:
     """A built model in eval mode, its inputs as tensors and as specs.
 
-    ``others`` are its readings at the other inputs that are declared for it.
+    ``others`` are its readings at the other inputs that are declared for it; ``outputs`` are those
+    that are read, if not all.
     """
 
     target: str
@@ -36,12 +37,13 @@ class Given:
     specs: tuple[InputSpec, ...]
     inferred: bool
     others: tuple[read.Reading, ...] = ()
+    outputs: tuple[str, ...] = ()
 
     def task(self, active: tuple[ActiveRule, ...], profile: Target) -> Task:
         """Return what to rewrite with these rules."""
         others = tuple(reading.graph for reading in self.others)
         given = (self.model, self.args, self.kwargs)
-        return Task(*given, active, profile, self.inferred, others)
+        return Task(*given, active, profile, self.inferred, others, self.outputs)
 
 
 def load_given(
@@ -65,7 +67,7 @@ def load_given(
     args, kwargs = inputs.make(reading.inputs, "cpu")
     inferred = any(spec.origin == "inferred" for spec in reading.inputs)
     told = (request.target, expression, model, args, kwargs, reading.inputs, inferred)
-    return Given(*told, beside)
+    return Given(*told, beside, request.outputs)
 
 
 def _plainly(make: Any) -> Any:

@@ -82,9 +82,10 @@ class Program:
         self.done[Ref(node.id)] = made
 
     def _output(self, node: Node) -> None:
-        call = self.calls[node.id]
+        call, kept = self.calls[node.id], self.bound.trace.kept
         reads = self._reads(node, call)
-        self.graph.output(fx.map_arg(call.args[0], lambda arg: self._argument(arg, reads)))
+        result = call.args[0] if kept is None else kept.of(call.args[0])
+        self.graph.output(fx.map_arg(result, lambda arg: self._argument(arg, reads)))
 
     def _is_again(self, node: Node, call: fx.Node) -> bool:
         """Tell whether ``node`` is the recorded call, where it stood or on other inputs."""
@@ -105,7 +106,7 @@ class Program:
     def _reads(self, node: Node, call: fx.Node) -> dict[fx.Node, Ref]:
         """Return which value each tensor argument of ``call`` has for ``node``."""
         old = self.bound.graph[call.name]
-        now = dict(zip(old.inputs, node.inputs, strict=True))
+        now = dict(zip(_read_by(old), _read_by(node), strict=True))
         reads = self.bound.reads.get(call.name, {})
         return {arg: now.get(ref, self._followed(ref)) for arg, ref in reads.items()}
 
@@ -296,6 +297,14 @@ class Program:
             again += 1
             name = f"{path}_{again}"
         return name
+
+
+def _read_by(node: Node) -> tuple[Ref, ...]:
+    """Return the inputs of a node; of the Output, those that somebody reads."""
+    if not isinstance(node.op, ir.Output) or not node.op.unread:
+        return node.inputs
+    pairs = zip(node.inputs, node.op.unread, strict=True)
+    return tuple(ref for ref, name in pairs if not name)
 
 
 def _keep(module: nn.Module, name: str, tensor: torch.Tensor) -> None:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from convlint.tracing.tensors import map_tensors, tensors_in
-from convlint.tracing.trace import plain
+from convlint.tracing.outputs import choose, plain
 
 BOUND = 1e-9
 """The largest difference of float64 outputs, in parts of the outputs' scale."""
 
 
-def outputs_of(model: Callable[..., Any], args: Any, kwargs: Any) -> list[torch.Tensor]:
-    """Return the tensors that a model returns, in the order of a traced graph's outputs."""
+def outputs_of(
+    model: Callable[..., Any], args: Any, kwargs: Any, outputs: Sequence[str] = ()
+) -> list[torch.Tensor]:
+    """Return the tensors that a model returns, in the order of a traced graph's outputs.
+
+    ``outputs`` are those that are read, if not all.
+    """
     with torch.no_grad():
         result = model(*args, **kwargs)
-    return [tensor.detach().clone() for tensor in tensors_in(plain(result))]
+    kept, told = choose(result, outputs), plain(result)
+    found = tensors_in(told if kept is None else kept.of(told))
+    return [tensor.detach().clone() for tensor in found]
 
 
 def difference(expected: list[torch.Tensor], found: list[torch.Tensor]) -> float:

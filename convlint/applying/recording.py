@@ -68,9 +68,14 @@ def start(
     *,
     profile: Target,
     inferred: bool,
+    outputs: tuple[str, ...] = (),
 ) -> Recording:
-    """Record ``model`` on real tensors; raise ApplyError where it stops early."""
-    trace = record(model, *given, locator=Locator("."), known=KnownValues())
+    """Record ``model`` on real tensors; raise ApplyError where it stops early.
+
+    ``outputs`` are those that are read, if not all: what is emitted returns them alone.
+    """
+    locator = Locator(".")
+    trace = record(model, *given, locator=locator, known=KnownValues(), outputs=outputs)
     if trace.stopped is not None:
         raise ApplyError(f"the model could not be run: {trace.stopped}") from trace.stopped
     bound = lower_bound(trace, storages)

@@ -72,7 +72,8 @@ class Task:
     """What to rewrite, at which inputs, with which rules; ``bound`` as in :mod:`.proof`.
 
     ``inferred`` is true where the inputs' shapes were guessed. ``others`` are the graphs of the
-    model at the other inputs that are declared for it.
+    model at the other inputs that are declared for it. ``outputs`` are those that are read, if not
+    all: the rewritten model returns them alone.
     """
 
     model: nn.Module
@@ -82,6 +83,7 @@ class Task:
     profile: Target = GENERIC
     inferred: bool = False
     others: tuple[ModelGraph, ...] = ()
+    outputs: tuple[str, ...] = ()
     bound: float = proof.BOUND
 
     @property
@@ -140,7 +142,14 @@ def apply(task: Task) -> Applied:
 def _make_exact(task: Task, given: Any, storages: dict[int, str], refused: _Refused) -> Recording:
     """Return a recording with all exact rewrites made whose weights can be computed."""
     while True:
-        made = start(task.model, given, storages, profile=task.profile, inferred=task.inferred)
+        made = start(
+            task.model,
+            given,
+            storages,
+            profile=task.profile,
+            inferred=task.inferred,
+            outputs=task.outputs,
+        )
         steps = rewrite_exactly(task.sizes(made.start), task.active, refused.keys)
         failed = _take_all(made, (first for first, *_ in steps if first is not None), refused)
         if not failed:
@@ -190,12 +199,12 @@ def _prove_with(task: Task, refused: _Refused, *, filled: bool) -> tuple[float |
         try:
             if filled:
                 content.fill(task.model, *given[0])
-            expected = [_seeded(task.model, *trial) for trial in given]
+            expected = [_seeded(task, *trial) for trial in given]
         except Exception as error:
             if filled:
                 return None, ""
             raise ApplyError(f"the model does not run in float64: {error}") from error
-        if proof.difference(expected[0], _seeded(task.model, *given[0], seed=7)) > 0:
+        if proof.difference(expected[0], _seeded(task, *given[0], seed=7)) > 0:
             return None, RANDOM
         if not proof.telling(expected):
             return None, EMPTY
@@ -209,10 +218,10 @@ def _prove_with(task: Task, refused: _Refused, *, filled: bool) -> tuple[float |
             _blame(made, given, expected, task.bound, refused, why)
 
 
-def _seeded(model: nn.Module, args: Any, kwargs: Any, seed: int = 0) -> list[torch.Tensor]:
+def _seeded(task: Task, args: Any, kwargs: Any, seed: int = 0) -> list[torch.Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return proof.outputs_of(model, args, kwargs)
+        return proof.outputs_of(task.model, args, kwargs, task.outputs)
 
 
 def _compare(made: Recording, given: Any, expected: Any) -> tuple[float, str]:

@@ -92,7 +92,13 @@ def active_rules(specs: tuple[RuleSpec, ...]) -> tuple[ActiveRule, ...]:
 
 
 def _report(given: Given, active: tuple[ActiveRule, ...], profile: Target) -> ModelReport:
-    reply = inline.read_instance(given.model, given.args, dict(given.kwargs), target=given.target)
+    reply = inline.read_instance(
+        given.model,
+        given.args,
+        dict(given.kwargs),
+        target=given.target,
+        outputs=given.outputs,
+    )
     reply = msgspec.structs.replace(reply, inputs=given.specs, expression=given.expression)
     others = [
         msgspec.structs.replace(reply, inputs=other.inputs, graph=other.graph.document())

@@ -78,6 +78,7 @@ def _report(
     after, made = end
     unknown = _unknown_ops(context.graph)
     partial = reply.status == "complete" and bool(unknown)
+    end = _end(context.graph)
     return ModelReport(
         target=reply.target,
         status="partial" if partial else reply.status,
@@ -97,7 +98,15 @@ def _report(
         expression=reply.expression,
         checks=_checks(runs, crashes),
         steps=tuple(_told(step) for step in made),
+        outputs=end.kept,
+        unread_outputs=end.others,
     )
+
+
+def _end(graph: ModelGraph) -> ir.Output:
+    """Return what the model returns; nothing in particular where the run was cut short."""
+    end = graph.model_output
+    return end.op if end is not None and isinstance(end.op, ir.Output) else ir.Output()
 
 
 def _told(step: RewriteStep) -> Step:

@@ -43,13 +43,18 @@ class RuleRun:
 
 @dataclass(slots=True)
 class _Claims:
-    """Which nodes the findings of each rule stand on; lives as long as one run."""
+    """Which nodes the findings of each rule stand on; lives as long as one run.
 
+    ``first`` are the codes of the rules that all others yield to.
+    """
+
+    first: tuple[str, ...] = ()
     nodes: dict[str, set[str]] = field(default_factory=dict)
 
     def winner(self, codes: tuple[str, ...], anchor: str) -> str:
         """Return the rule that tells of a node already, empty where none does."""
-        return next((code for code in codes if anchor in self.nodes.get(code, ())), "")
+        asked = (*self.first, *codes)
+        return next((code for code in asked if anchor in self.nodes.get(code, ())), "")
 
     def hear(self, run: RuleRun) -> None:
         """Note which nodes a rule tells of."""
@@ -60,12 +65,13 @@ class _Claims:
 def run_rules(sizes: Sizes, active: tuple[ActiveRule, ...]) -> tuple[tuple[RuleRun, ...], ...]:
     """Return for each size one run per rule, in order of code.
 
-    A rule sees its places silenced where a rule it yields to has a finding on the same node,
-    where they do not hold at every size that they have to, and all of them where their joint
-    saving is under its gate. A rule that raises leaves a CL903 and nothing else; the others are
-    not touched by it.
+    A rule sees its places silenced where a rule it yields to, or one that is first, has a finding
+    on the same node, where they do not hold at every size that they have to, and all of them where
+    their joint saving is under its gate. A rule that raises leaves a CL903 and nothing else; the
+    others are not touched by it.
     """
-    claims = tuple(_Claims() for _ in sizes.contexts)
+    first = tuple(one.rule.meta.code for one in active if one.rule.meta.first)
+    claims = tuple(_Claims(first) for _ in sizes.contexts)
     made = []
     for one in in_order(active):
         runs = _run(sizes, one, claims)
@@ -89,7 +95,7 @@ def run_rule(sizes: Sizes, one: ActiveRule) -> tuple[RuleRun, ...]:
 
 
 def in_order(active: tuple[ActiveRule, ...]) -> Iterator[ActiveRule]:
-    """Yield the rules by code, those that a rule yields to before it."""
+    """Yield the rules by code, those that are first before all, those yielded to before the rest."""
     by_code = {one.rule.meta.code: one for one in active}
     done: set[str] = set()
 
@@ -101,7 +107,7 @@ def in_order(active: tuple[ActiveRule, ...]) -> Iterator[ActiveRule]:
             yield from visit(winner)
         yield by_code[code]
 
-    for code in sorted(by_code):
+    for code in sorted(by_code, key=lambda code: (not by_code[code].rule.meta.first, code)):
         yield from visit(code)
 
 

@@ -220,6 +220,8 @@ class ModelReport(Struct, frozen=True):
     ``base`` are the totals of the same model in the revision compared with, None where there is
     none or the model is new; ``budgets`` are the limits declared for it, kept ones too.
     ``steps`` are the exact rewrites in the order they are made; ``checks`` one a rule that ran.
+    ``outputs`` are the outputs that are read, as they were named, empty where all are;
+    ``unread_outputs`` the tensors of the others.
     """
 
     target: str
@@ -236,6 +238,8 @@ class ModelReport(Struct, frozen=True):
     checks: tuple[Check, ...] = ()
     base: Totals | None = None
     budgets: tuple[Budget, ...] = ()
+    outputs: tuple[str, ...] = ()
+    unread_outputs: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form as plain builtins."""

@@ -58,7 +58,8 @@ class Site(Protocol):
 
     ``anchor`` is the node whose constructor line the finding points at; ``nodes`` are all
     nodes the place consists of, the anchor included. A site of a module that no node stands for
-    has a :class:`Place` as its ``place`` too; its anchor is then the model's Output node.
+    has a :class:`Place` as its ``place`` too; its anchor is then a node inside that module, or
+    the model's Output node.
     """
 
     @property
@@ -130,7 +131,8 @@ class RuleMeta:
     """What is known of a rule before it runs.
 
     ``gated`` rules show nothing while the sum of their savings in the model is under the
-    gate in every counted quantity. ``yields_to`` lists codes of rules whose findings on the
+    gate in every counted quantity. What ``first`` rules find, they take out before all others,
+    which are silent about those nodes. ``yields_to`` lists codes of rules whose findings on the
     same node silence this one. ``at_size`` rules are true only at the traced input size: of a
     model that is declared at several they tell what holds at all, or, with ``any_size``, at one
     (a limit that has to be kept at every size).
@@ -146,6 +148,7 @@ class RuleMeta:
     gated: bool = True
     preview: bool = False
     yields_to: tuple[str, ...] = ()
+    first: bool = False
     severity_by_profile: Mapping[str, Severity] = field(default_factory=dict)
     at_size: bool = False
     any_size: bool = False

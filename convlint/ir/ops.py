@@ -25,7 +25,7 @@ from convlint.ir.moves import (
     Split,
     Stack,
 )
-from convlint.ir.values import Ints, Pairs
+from convlint.ir.values import Idle, Ints, Pairs
 
 
 class Input(Op, frozen=True, tag="input"):
@@ -35,7 +35,18 @@ class Input(Op, frozen=True, tag="input"):
 
 
 class Output(Op, frozen=True, tag="output"):
-    """The model's results; its inputs are the tensors returned, in order."""
+    """The model's results; its inputs are the tensors returned, in order.
+
+    ``kept`` are the outputs that were said to be read, empty where all are; ``others`` the names
+    of the tensors that nobody reads. Of those, what the kept ones need anyway is no input.
+    ``unread`` has a word for each input then: its name where nobody reads it, "" where it is read.
+    ``idle`` are the largest modules that run for unread ones alone.
+    """
+
+    kept: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    idle: tuple[Idle, ...] = ()
 
 
 class Constant(Op, frozen=True, tag="constant"):

@@ -43,6 +43,8 @@ def _check_op(graph: ModelGraph, node: Node) -> None:
     op = node.op
     if isinstance(op, Output):
         _require(not node.outputs, node, "an output has no outputs of its own")
+        told = len(op.unread) in (0, len(node.inputs))
+        _require(told, node, "has not one word an input that is not read")
         return
     _require(bool(node.outputs), node, "has no outputs")
     if isinstance(op, Input):

@@ -16,23 +16,28 @@ from convlint.wire import Failure, InputSpec, Reply, Request
 
 
 def read_instance(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, target: str
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    target: str,
+    outputs: tuple[str, ...] = (),
 ) -> Reply:
     """Return the Reply for a built model and its inputs (without inputs they are inferred).
 
     The model may live on any device; it runs on meta twins of its weights and is left as it
-    was found. Failures are in the reply; raises TypeError for something that is no Module.
+    was found. ``outputs`` are those that are read, if not all. Failures are in the reply; raises TypeError for something that is no Module.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"a torch.nn.Module is needed, not {type(model).__name__}")
     stubs.install()
     locator = Locator(str(Path.cwd()))
-    request = Request(target, locator.root.as_posix())
+    request = Request(target, locator.root.as_posix(), outputs=outputs)
     given = list(tensors_in((args, kwargs)))
     specs = tuple(InputSpec(spec_of(t).shape, spec_of(t).dtype) for t in given)
     try:
         if given or args or kwargs:
-            reading = _read_given(model, args, kwargs, specs, locator)
+            reading = _read_given(model, (args, kwargs), specs, locator, outputs)
         else:
             reading = read.read_model(model, request, locator)
     except ReadError as error:
@@ -40,14 +45,17 @@ def read_instance(
     return _reply(reading, model, target, locator)
 
 
-def read_made(make: Any, specs: tuple[InputSpec, ...], *, target: str) -> Reply:
+def read_made(
+    make: Any, specs: tuple[InputSpec, ...], *, target: str, outputs: tuple[str, ...] = ()
+) -> Reply:
     """Return the Reply for the model that ``make`` is or gives, built with weights on meta.
 
-    ``specs`` are its inputs (none: they are inferred). Every failure is in the reply.
+    ``specs`` are its inputs (none: they are inferred), ``outputs`` those that are read. Every failure is in the reply.
     """
     stubs.install()
     locator = Locator(str(Path.cwd()))
-    request = Request(target, locator.root.as_posix(), inputs=(specs,) if specs else ())
+    given = (specs,) if specs else ()
+    request = Request(target, locator.root.as_posix(), inputs=given, outputs=outputs)
     try:
         with ConstructorLines(locator):
             model = make if isinstance(make, nn.Module) else _made(make, locator)
@@ -84,15 +92,15 @@ def _reply(reading: read.Reading, model: nn.Module, target: str, locator: Locato
 
 def _read_given(
     model: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    given: tuple[tuple[Any, ...], dict[str, Any]],
     specs: tuple[InputSpec, ...],
     locator: Locator,
+    outputs: tuple[str, ...],
 ) -> read.Reading:
     def meta(tensor: torch.Tensor) -> torch.Tensor:
         return torch.empty_strided(
             tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device="meta"
         )
 
-    on_meta = map_tensors((args, kwargs), meta)
-    return read.read_with(model, on_meta, (args, kwargs), specs, locator)
+    on_meta = map_tensors(given, meta)
+    return read.read_with(model, on_meta, given, specs, locator, outputs)

@@ -23,6 +23,7 @@ from convlint.wire import Diagnostic, Failure, InputSpec, Reply, Request
 
 _ATTEMPTS = 80
 _REAL_ATTEMPTS = 2
+Names = tuple[str, ...]
 _HOPELESS = (AttributeError, NameError, ImportError, RecursionError, MemoryError, SystemExit)
 
 
@@ -91,7 +92,7 @@ def read_model(model: nn.Module, request: Request, locator: Locator) -> Reading:
     tried: list[tuple[InputSpec, ...]] = []
     for specs in inputs.candidates(request, model):
         tried.append(specs)
-        trace, reading = _attempt(model, specs, locator)
+        trace, reading = _attempt(model, specs, locator, request.outputs)
         if reading is not None:
             return reading
         assert trace.stopped is not None
@@ -123,23 +124,23 @@ def _last_resort(model: nn.Module, request: Request, locator: Locator, failure: 
     Some code fails on meta tensors with an error of its own.
     """
     for specs in itertools.islice(inputs.candidates(request, model), _REAL_ATTEMPTS):
-        real = _on_real_tensors(model, inputs.make(specs, "cpu"), locator)
+        real = _on_real_tensors(model, inputs.make(specs, "cpu"), locator, request.outputs)
         if real is not None:
             return Reading(real, specs, by_values=failure)
     raise ReadError(failure)
 
 
 def _attempt(
-    model: nn.Module, specs: tuple[InputSpec, ...], locator: Locator
+    model: nn.Module, specs: tuple[InputSpec, ...], locator: Locator, outputs: Names
 ) -> tuple[Trace, Reading | None]:
     """Run the model on meta, then, where values are needed, on real tensors."""
-    trace, graph = run(model, *inputs.make(specs, "meta"), locator=locator)
+    trace, graph = run(model, *inputs.make(specs, "meta"), locator=locator, outputs=outputs)
     if trace.stopped is None:
         _require_work(trace, specs)
         return trace, Reading(graph, specs)
     if not needs_values(trace.stopped):
         return trace, None
-    real = _on_real_tensors(model, inputs.make(specs, "cpu"), locator)
+    real = _on_real_tensors(model, inputs.make(specs, "cpu"), locator, outputs)
     failure = _forward_failure(trace, specs, locator)
     if real is not None:
         return trace, Reading(real, specs, by_values=failure)
@@ -154,17 +155,18 @@ def read_with(
     given: tuple[tuple[Any, ...], dict[str, Any]],
     specs: tuple[InputSpec, ...],
     locator: Locator,
+    outputs: Names = (),
 ) -> Reading:
     """Return the reading of ``model`` on inputs the caller made; raise ReadError if it fails.
 
-    Where values are needed the model runs on the ``given`` inputs themselves.
+    ``outputs`` are those that are read, if not all. Where values are needed the model runs on the ``given`` inputs themselves.
     """
-    trace, graph = run(model, *on_meta, locator=locator)
+    trace, graph = run(model, *on_meta, locator=locator, outputs=outputs)
     if trace.stopped is None:
         _require_work(trace, specs)
         return Reading(graph, specs)
     failure = _forward_failure(trace, specs, locator)
-    real = _on_real_tensors(model, given, locator)
+    real = _on_real_tensors(model, given, locator, outputs)
     if real is not None:
         return Reading(real, specs, by_values=failure)
     if not needs_values(trace.stopped):
@@ -173,7 +175,7 @@ def read_with(
 
 
 def _on_real_tensors(
-    model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]], locator: Locator
+    model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]], locator: Locator, outputs: Names
 ) -> ModelGraph | None:
     """Return the graph of a run on tensors with content, or None where that stops early too."""
     try:
@@ -181,12 +183,17 @@ def _on_real_tensors(
     except Exception:
         return None
     with twins.on_cpu(model) as storages:
-        trace = record(model, *given, locator=locator, known=KnownValues())
+        trace = record(model, *given, locator=locator, known=KnownValues(), outputs=outputs)
         return None if trace.stopped is not None else validate(lower(trace, storages))
 
 
 def run(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, locator: Locator
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    locator: Locator,
+    outputs: Names = (),
 ) -> tuple[Trace, ModelGraph]:
     """Record one run of ``model`` on meta twins of its weights and lower it.
 
@@ -198,7 +205,7 @@ def run(
     except Exception as error:
         return Trace(fx.Graph(), model, stopped=error), ModelGraph(())
     with twins.on_meta(model, known) as storages:
-        trace = record(model, args, kwargs, locator=locator, known=known)
+        trace = record(model, args, kwargs, locator=locator, known=known, outputs=outputs)
         graph = lower(trace, storages)
     return trace, validate(graph)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import fx, nn
 
 from convlint.ir.nodes import SourceSpan, TensorSpec
-from convlint.tracing.tensors import tensors_in
+from convlint.tracing.outputs import Kept
 
 CALL = "convlint"
 
@@ -62,7 +61,8 @@ class Trace:
 
     ``constants`` are tensors that belong to no module, ``extra_modules`` modules that are not
     registered in the model; both under the names that the graph uses. ``stopped`` is the error
-    that ended the run early, or None, and ``failed_call`` the torch call it came from.
+    that ended the run early, or None, and ``failed_call`` the torch call it came from. ``kept``
+    are the outputs that are read, None where all are.
     """
 
     graph: fx.Graph
@@ -71,6 +71,7 @@ class Trace:
     extra_modules: dict[str, nn.Module] = field(default_factory=dict)
     stopped: BaseException | None = None
     failed_call: str = ""
+    kept: Kept | None = None
 
     def module(self, path: str) -> nn.Module:
         """Return the module that a path of the graph names."""
@@ -96,17 +97,3 @@ class Trace:
             elif node.op == "call_module" and node.target not in table:
                 table[node.target] = self.module(node.target)
         return fx.GraphModule(table, self.graph)
-
-
-def plain(value: Any) -> Any:
-    """Return a model's result in containers that fx can hold; other objects become dicts."""
-    if isinstance(value, (torch.Tensor, str, int, float, bool, type(None))):
-        return value
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return tuple(plain(item) for item in value)
-    fields = getattr(value, "__dict__", None) or {}
-    if dataclasses.is_dataclass(value):
-        fields = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
-    return {key: plain(item) for key, item in fields.items() if any(True for _ in tensors_in(item))}

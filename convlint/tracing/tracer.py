@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any
@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from convlint.ir.nodes import SourceSpan
 from convlint.tracing import asserts, leaves, measure, quick, scripted
+from convlint.tracing.outputs import choose, plain
 from convlint.tracing.sources import Locator
 from convlint.tracing.tensors import (
     KnownValues,
@@ -35,7 +36,7 @@ from convlint.tracing.tensors import (
 from convlint.tracing.trace import CALL as CALL
 from convlint.tracing.trace import CallRecord as CallRecord
 from convlint.tracing.trace import Trace as Trace
-from convlint.tracing.trace import View, plain
+from convlint.tracing.trace import View
 
 _HERE = str(Path(__file__).parent)
 
@@ -71,8 +72,9 @@ class Recorder:
         self._bind(node, tensor)
         node.meta[CALL] = CallRecord((spec_of(tensor),), "", None, view=View.of(tensor))
 
-    def finish(self, result: Any) -> None:
-        """Close the graph with the model's result."""
+    def finish(self, result: Any, outputs: Sequence[str]) -> None:
+        """Close the graph with the model's result; raise ReadError for outputs it has not."""
+        self.trace.kept = choose(result, outputs)
         self.graph.output(self.as_args(plain(result)))
 
     def as_args(self, value: Any) -> Any:
@@ -368,11 +370,13 @@ def record(
     *,
     locator: Locator,
     known: KnownValues,
+    outputs: Sequence[str] = (),
 ) -> Trace:
-    """Run ``model`` once and return its trace.
+    """Run ``model`` once and return its trace; ``outputs`` are those that are read, if not all.
 
     Raises what the model raises before its first recorded operation; an error after that is
-    kept in ``Trace.stopped`` beside what was recorded.
+    kept in ``Trace.stopped`` beside what was recorded. Raises ReadError for an output that the
+    model has not.
     """
     recorder = Recorder(model, locator, known)
     for place, tensor in enumerate(tensors_in((args, kwargs))):
@@ -395,5 +399,5 @@ def record(
         return recorder.trace
     finally:
         nn.Module.__call__ = original  # type: ignore[method-assign]
-    recorder.finish(result)
+    recorder.finish(result, outputs)
     return recorder.trace

@@ -23,6 +23,7 @@ from convlint.tracing.lowering import (
     naming,
     products,
     stored,
+    unread,
     writes,
 )
 from convlint.tracing.lowering.call import Call, Handler, Lowered, record_of
@@ -96,7 +97,8 @@ class _Lowering:
                 self._output(node)
             elif node.op in ("call_module", "call_function", "call_method"):
                 self._call(node)
-        return ModelGraph(self._without_folded(), self.parameters.unused())
+        graph = ModelGraph(self._without_folded(), self.parameters.unused())
+        return graph if self.trace.kept is None else unread.settled(graph, self.trace)
 
     def _without_folded(self) -> tuple[Node, ...]:
         """Return the nodes without those that only computed a folded weight."""
@@ -111,7 +113,10 @@ class _Lowering:
 
     def _output(self, node: fx.Node) -> None:
         inputs = tuple(dict.fromkeys(self._ref(source) for source in node.all_input_nodes))
-        self.nodes.append(Node(node.name, ir.Output(), inputs))
+        op = ir.Output()
+        if self.trace.kept is not None:
+            op = unread.output(node.args[0], self.trace.kept, inputs, self._ref)
+        self.nodes.append(Node(node.name, op, inputs))
         self._bind(node)
 
     # -- one call -------------------------------------------------------------------
