@@ -12,7 +12,7 @@ from convlint.checking import ActiveRule
 from convlint.contract import ModelReport
 from convlint.errors import ApplyError
 from convlint.profiles import Target
-from convlint.settings import ALL_RULES, Settings
+from convlint.settings import ALL_RULES, Settings, parse_outputs
 
 if TYPE_CHECKING:
     from convlint.applying import Change
@@ -26,13 +26,15 @@ def lint(
     ignore: Iterable[str] = (),
     profile: str = "generic",
     target: str = "",
+    outputs: Iterable[str | int] = (),
 ) -> ModelReport:
     """Return what the rules say about ``model`` on these inputs.
 
     ``inputs`` and ``kwargs`` are what ``forward`` takes, on any device; without any, shapes are
     inferred as on the command line. The model runs once, in eval mode, on meta twins of its
     weights, and is left as it was found. ``select`` and ``ignore`` take codes, prefixes and
-    names. Where a layer's constructor line is not known, a finding's ``location`` is None.
+    names. ``outputs`` are those that inference reads, by key or position; without any all count.
+    Where a layer's constructor line is not known, a finding's ``location`` is None.
 
     A model that cannot be read gives a report with status ``failed``. Raises ConvlintError for an
     unknown rule or profile, and TypeError for something that is no ``torch.nn.Module``.
@@ -41,7 +43,11 @@ def lint(
 
     active, settings = active_rules("lint()", select, ignore, profile)
     reply = inline.read_instance(
-        model, inputs, dict(kwargs or {}), target=target or type(model).__name__
+        model,
+        inputs,
+        dict(kwargs or {}),
+        target=target or type(model).__name__,
+        outputs=output_names(outputs),
     )
     report = checking.check_model(reply, active, profile=settings.profile)
     return frames.fill(report, reply.sources)
@@ -76,6 +82,7 @@ def apply(
     kwargs: Mapping[str, Any] | None = None,
     rules: Iterable[str] | None = None,
     profile: str = "generic",
+    outputs: Iterable[str | int] = (),
 ) -> Application:
     """Return ``model`` with rewrites made, and what is said about it; the model stays as it was.
 
@@ -84,6 +91,8 @@ def apply(
     their shapes; a rewrite that differs by more than 1e-9 of the outputs' scale is left out and
     named in ``refused``. Rules that are not exact, where asked for, build new layers untrained.
     Without ``inputs`` shapes are inferred, and rules that hold only at one size are left out.
+    ``outputs`` are those that inference reads: the module returns them alone, in a dict of their
+    keys or a tuple in their order, and they alone are compared.
 
     Raises ApplyError where the model cannot be run in float64, recorded or emitted (weights on
     the meta device, outputs that depend on values), ConvlintError for an unknown rule.
@@ -96,7 +105,8 @@ def apply(
         tuple(rules) if rules is not None else tuple(r.meta.code for r in known if r.meta.exact)
     )
     active = gate.active_rules(known, _settings("apply()", chosen, (), profile))
-    report = lint(model, *inputs, kwargs=kwargs, select=chosen, profile=profile)
+    names = output_names(outputs)
+    report = lint(model, *inputs, kwargs=kwargs, select=chosen, profile=profile, outputs=names)
     if report.status == "failed":
         raise ApplyError(
             "; ".join(d.message for d in report.diagnostics) or "the model was not read"
@@ -107,7 +117,13 @@ def apply(
         given, named = shapes.make(report.inputs, "cpu")
     made = applying.apply(
         applying.Task(
-            model, tuple(given), named, active, profile=_profile(profile), inferred=inferred
+            model,
+            tuple(given),
+            named,
+            active,
+            profile=_profile(profile),
+            inferred=inferred,
+            outputs=names,
         )
     )
     return Application(
@@ -131,6 +147,12 @@ def _settings(where: str, select: Iterable[str], ignore: Iterable[str], profile:
         profile=_profile(profile),
         sources={"select": where, "ignore": where},
     )
+
+
+def output_names(outputs: Iterable[str | int]) -> tuple[str, ...]:
+    """Return the names of outputs as text; one string is one name."""
+    names = [outputs] if isinstance(outputs, str) else list(outputs)
+    return parse_outputs(names or None, "outputs")
 
 
 def _profile(name: str) -> Target:

@@ -26,9 +26,9 @@ class Job:
     """What one run is asked for, beside the settings.
 
     ``targets`` empty means the models that the settings declare. ``inputs`` is the one input
-    list of ``--input``; ``model`` the expression of ``--model``. Findings that ``baseline`` or
-    the ``base`` run has are known; ``accept`` makes all of them so, to write a baseline.
-    ``expecting`` hears how many models there are, once that is known. ``server`` is a child that
+    list of ``--input``, ``outputs`` the names of ``--outputs``; ``model`` the expression of
+    ``--model``. Findings that ``baseline`` or the ``base`` run has are known; ``accept`` makes all
+    of them so, to write a baseline. ``expecting`` hears how many models there are, once that is known. ``server`` is a child that
     was started before; ``meanwhile`` is called while the child is at work. ``cache`` is the folder
     that replies are kept in, None for none; ``box`` a sandbox that is open already.
     ``stopwatch`` measures the steps and the rules. ``shard`` (K, N) is the K-th of N parts of
@@ -38,6 +38,7 @@ class Job:
     targets: tuple[str, ...] = ()
     model: str = ""
     inputs: tuple[wire.InputSpec, ...] = ()
+    outputs: tuple[str, ...] = ()
     python: str | None = None
     limits: Limits = field(default_factory=Limits)
     force_exclude: bool = False
@@ -96,7 +97,9 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
             rules = gate.known_rules()
             active = gate.active_rules(rules, settings)
         with watch.running("find the models"):
-            found = discover.read(targets, settings.models, job.inputs, hook=job.hook)
+            found = discover.read(
+                targets, settings.models, job.inputs, outputs=job.outputs, hook=job.hook
+            )
         found = discover.part(found, job.shard)
         if job.expecting is not None:
             job.expecting(len(found))

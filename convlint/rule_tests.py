@@ -22,6 +22,7 @@ from convlint.sandbox import Sandbox
 from convlint.settings.limits import parse_bytes
 
 _MARK = re.compile(r"# expect: ([A-Z]+\d+(?:, [A-Z]+\d+)*)")
+_OUTPUTS = re.compile(r"^# outputs: (\S+)", re.MULTILINE)
 _ASKED = re.compile(r"^# (profile|ram): (\S+)", re.MULTILINE)
 
 
@@ -75,12 +76,14 @@ def load_rule(folder: Path) -> Rule:
 def _reports(file: Path, rule: Rule) -> list[ModelReport]:
     target = _target(file)
     active = (ActiveRule(rule, rule.meta.severity_under(target), rule.options()),)
+    outputs = tuple(_OUTPUTS.findall(file.read_text(encoding="utf-8")))
     requests = [
         wire.Request(
             f"{file.name}:{name}",
             str(file.parent),
             file=str(file.resolve()),
             expressions=(f"{name}()",),
+            outputs=outputs,
         )
         for name in _classes(file)
     ]

@@ -28,13 +28,14 @@ class Candidate:
 
     ``make`` is a callable without arguments (``functools.partial(Net, width=32)``), a built
     ``torch.nn.Module``, or a target as on the command line (``"nets/space.py:build(32)"``).
-    ``inputs`` are written as after ``--input``; without any they are inferred. To go to another
-    process it has to be picklable, which a lambda is not.
+    ``inputs`` are written as after ``--input``; without any they are inferred. ``outputs`` are
+    those that inference reads, none for all. To go to another process it has to be picklable, which a lambda is not.
     """
 
     make: Any
     inputs: tuple[str, ...] = ()
     name: str = ""
+    outputs: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +104,24 @@ def lint_candidate(candidate: Candidate, chosen: Chosen) -> ModelReport:
 def _read(candidate: Candidate) -> wire.Reply:
     name = candidate.name or _name_of(candidate.make)
     try:
-        specs = parse_inputs(candidate.inputs)
+        specs, outputs = parse_inputs(candidate.inputs), api.output_names(candidate.outputs)
         if isinstance(candidate.make, str):
-            return _read_target(candidate, specs)
+            return _read_target(candidate, specs, outputs)
         from convlint.tracing import inline
 
-        return inline.read_made(candidate.make, specs, target=name)
+        return inline.read_made(candidate.make, specs, target=name, outputs=outputs)
     except errors.ConvlintError as error:
         failure = wire.Failure("build-error", error.format())
         return wire.Reply(name, "failed", failure=failure)
 
 
-def _read_target(candidate: Candidate, specs: tuple[wire.InputSpec, ...]) -> wire.Reply:
+def _read_target(
+    candidate: Candidate, specs: tuple[wire.InputSpec, ...], outputs: tuple[str, ...]
+) -> wire.Reply:
     from convlint.tracing import read
 
     targets = discover.locate((candidate.make,), discover.Filter(force=True))
-    found = discover.read(targets, (), specs)
+    found = discover.read(targets, (), specs, outputs=outputs)
     if len(found) != 1:
         names = ", ".join(item.what.target for item in found)
         what = f"one model is needed, and {len(found)} are there ({names})"

@@ -25,6 +25,7 @@ class Task:
     targets: tuple[str, ...]
     model: str = ""
     inputs: tuple[wire.InputSpec, ...] = ()
+    outputs: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     weights: str | None = None
     files: Files = field(default_factory=Files)
@@ -61,7 +62,7 @@ def _requests(task: Task, settings: Settings, target: str) -> tuple[wire.Request
     """
     chosen = discover.Filter(settings.exclude, force=True)
     targets = discover.locate((target,), chosen, model=task.model, hook=False)
-    found = discover.read(targets, settings.models, task.inputs, hook=False)
+    found = discover.read(targets, settings.models, task.inputs, outputs=task.outputs)
     failures = [item.what for item in found if isinstance(item.what, wire.Reply)]
     requests = [(item, item.what) for item in found if isinstance(item.what, wire.Request)]
     if not requests and failures and failures[0].failure is not None:

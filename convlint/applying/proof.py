@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from convlint.tracing.tensors import map_tensors, tensors_in
 from convlint.tracing.outputs import choose, plain
+from convlint.tracing.tensors import map_tensors, tensors_in
 
 BOUND = 1e-9
 """The largest difference of float64 outputs, in parts of the outputs' scale."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from convlint.cli.options import read_settings, settings_options
+from convlint.cli.options import outputs_of, outputs_option, read_settings, settings_options
 from convlint.cli.types import Memory, words
 
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -30,6 +30,7 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 @click.option("--save-onnx", "onnx", metavar="FILE", help="Write an ONNX model.")
 @click.option("--save-source", "source", metavar="FILE", help="Write the module as Python source.")
 @click.option("--force", is_flag=True, help="Write over files that exist.")
+@outputs_option
 @settings_options
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=600.0)
@@ -57,6 +58,7 @@ def apply(**flags: Any) -> int:
         targets=(flags["target"],),
         model=flags["model"],
         inputs=parse_inputs(flags["inputs"]),
+        outputs=outputs_of(flags),
         rules=words(flags["rules"]) or (),
         weights=absolute(flags["weights"]),
         files=Files(

@@ -12,7 +12,14 @@ import click
 from convlint import __version__
 from convlint.cli.baselines import baseline_options
 from convlint.cli.caching import cache_options, given_to
-from convlint.cli.options import by_project, not_a_command, read_settings, settings_options
+from convlint.cli.options import (
+    by_project,
+    not_a_command,
+    outputs_of,
+    outputs_option,
+    read_settings,
+    settings_options,
+)
 from convlint.cli.types import Memory, Shard
 
 if TYPE_CHECKING:
@@ -35,6 +42,7 @@ DEFAULT_FORMAT = "text"
     metavar="SHAPE",
     help="An input, like 1x3x224x224, 1x128:int64 or mask=1x1x64x64. Repeatable.",
 )
+@outputs_option
 @settings_options
 @baseline_options
 @click.option(
@@ -179,6 +187,7 @@ def _job(flags: dict[str, Any]) -> Job:
         targets=flags["targets"],
         model=flags["model"],
         inputs=parse_inputs(flags["inputs"]),
+        outputs=outputs_of(flags),
         python=flags["python"],
         limits=Limits(flags["timeout"], flags["memory"], flags["jobs"]),
         force_exclude=flags["force_exclude"],

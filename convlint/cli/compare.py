@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convlint.cli.options import read_settings, settings_options
+from convlint.cli.options import outputs_of, outputs_option, read_settings, settings_options
 from convlint.cli.types import Memory
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Sides:
 @click.option(
     "--input", "inputs", multiple=True, metavar="SHAPE", help="An input, like 1x3x224x224."
 )
+@outputs_option
 @settings_options
 @click.option("--exit-zero", is_flag=True, help="Exit 0 in spite of new findings.")
 @click.option(
@@ -119,6 +120,7 @@ def _job(sides: Sides, flags: dict[str, Any]) -> Job:
     return Job(
         targets=sides.targets,
         inputs=parse_inputs(flags["inputs"]),
+        outputs=outputs_of(flags),
         python=flags["python"],
         limits=Limits(flags["timeout"], flags["memory"], flags["jobs"]),
     )

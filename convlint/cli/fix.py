@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convlint.cli.options import read_settings, settings_options
+from convlint.cli.options import outputs_of, outputs_option, read_settings, settings_options
 from convlint.cli.types import Memory
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _AS_BEFORE = "old checkpoints load as before"
     "--input", "inputs", multiple=True, metavar="SHAPE", help="An input, like 1x3x224x224."
 )
 @click.option("--write", is_flag=True, help="Change the files (default: show the difference).")
+@outputs_option
 @settings_options
 @click.option("--python", metavar="PATH", help="The interpreter that reads the models.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=120.0)
@@ -79,6 +80,7 @@ def _job(flags: dict[str, Any]) -> Job:
         targets=flags["targets"],
         model=flags["model"],
         inputs=parse_inputs(flags["inputs"]),
+        outputs=outputs_of(flags),
         python=flags["python"],
         limits=Limits(flags["timeout"], flags["memory"], 0),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from convlint.cli.apply import absolute, show
-from convlint.cli.options import read_settings, settings_options
+from convlint.cli.options import outputs_of, outputs_option, read_settings, settings_options
 from convlint.cli.types import Memory, words
 
 BACKENDS = ("eager", "compile", "onnxruntime", "openvino", "cuda")
@@ -40,6 +40,7 @@ BACKENDS = ("eager", "compile", "onnxruntime", "openvino", "cuda")
 @click.option(
     "--weights", metavar="FILE", help="A state_dict or safetensors file to load strictly."
 )
+@outputs_option
 @settings_options
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=1800.0)
@@ -67,6 +68,7 @@ def measure(**flags: Any) -> int:
         targets=flags["targets"],
         model=flags["model"],
         inputs=parse_inputs(flags["inputs"]),
+        outputs=outputs_of(flags),
         rules=words(flags["rules"]) or (),
         weights=absolute(flags["weights"]),
         timing=Timing(

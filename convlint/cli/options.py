@@ -10,7 +10,7 @@ import click
 
 from convlint import errors
 from convlint.cli.types import Choice, words
-from convlint.settings import FailLevel, Flags, Settings, load, project_root
+from convlint.settings import FailLevel, Flags, Settings, load, parse_outputs, project_root
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,6 +53,24 @@ _SETTINGS = (
         help="Read [tool.convlint] from this file (default: the nearest pyproject.toml).",
     ),
 )
+
+
+_OUTPUTS = click.option(
+    "--outputs",
+    multiple=True,
+    metavar="NAMES",
+    help="The outputs that inference reads, keys or positions by comma (default: all).",
+)
+
+
+def outputs_option(command: Command) -> Command:
+    """Add the flag that says which outputs are read."""
+    return _OUTPUTS(command)
+
+
+def outputs_of(flags: dict[str, Any]) -> tuple[str, ...]:
+    """Return the outputs that are read, () for all; raise UsageError where the flag names none."""
+    return parse_outputs(words(flags["outputs"]), "--outputs")
 
 
 def settings_options(command: Command) -> Command:

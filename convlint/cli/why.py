@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convlint.cli.options import read_settings, settings_options
+from convlint.cli.options import outputs_of, outputs_option, read_settings, settings_options
 from convlint.cli.types import Memory
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def _shared(command: Any) -> Any:
             click.option(
                 "--input", "inputs", multiple=True, metavar="SHAPE", help="Like 1x3x224x224."
             ),
+            outputs_option,
             settings_options,
             click.option("--python", metavar="PATH", help="The interpreter that reads the model."),
             click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=120.0),
@@ -68,8 +69,10 @@ def why_not(**flags: Any) -> int:
     from convlint import gate
     from convlint.cli.output import stdout
 
-    rule = gate.find_rule(gate.known_rules(), flags["rule"])
-    run = _run(flags, (rule.meta.code, *rule.meta.yields_to))
+    known = gate.known_rules()
+    rule = gate.find_rule(known, flags["rule"])
+    first = (one.meta.code for one in known if one.meta.first)
+    run = _run(flags, (rule.meta.code, *rule.meta.yields_to, *first))
     for report in _reports(run, flags):
         _layers(report, flags["layer"])
         stdout("\n".join(_reasons(report, rule, flags["layer"])))
@@ -94,6 +97,7 @@ def _run(flags: dict[str, Any], codes: tuple[str, ...]) -> Run:
         targets=(flags["target"],),
         model=flags["model"],
         inputs=parse_inputs(flags["inputs"]),
+        outputs=outputs_of(flags),
         python=flags["python"],
         limits=Limits(flags["timeout"], flags["memory"], 0),
     )

@@ -35,6 +35,8 @@ def _applied(reply: WorkReply) -> Iterator[str]:
     inputs = _inputs(reply)
     known = report.target.endswith(inputs.replace(" at ", " @ ", 1))
     yield report.target if known else f"{report.target}{inputs}"
+    if report.outputs:
+        yield f"returns {', '.join(report.outputs)} alone (--outputs)"
     if reply.random_weights:
         yield "weights: those of the constructor (--weights FILE loads trained ones)"
     yield from (f"  made {words}" for words in _made(reply.changes))

@@ -47,20 +47,21 @@ def read(
     models: Sequence[ModelEntry] = (),
     declared: Inputs = (),
     *,
+    outputs: tuple[str, ...] = (),
     hook: bool = False,
 ) -> tuple[Found, ...]:
     """Return the models of the targets; raise UsageError for a folder without any.
 
     ``models`` are those that the configuration declares: they stand for their files.
-    ``declared`` is the input list of ``--input``, the only one tried. In a ``hook`` files
-    without a model are left out in silence.
+    ``declared`` is the input list of ``--input``, the only one tried, and ``outputs``
+    are those of ``--outputs``. In a ``hook`` files without a model are left out in silence.
     """
     judge = Judge()
     with _no_collection():
         found = [
-            Found(target.asked, item, alternative)
+            Found(target.asked, _reading(item, outputs or read), alternative)
             for target in targets
-            for chosen, lists in _declared_models(target, models)
+            for chosen, lists, read in _declared_models(target, models)
             for item, alternative in _at_each(
                 chosen, (declared,) if declared else lists, judge, hook=hook
             )
@@ -89,6 +90,15 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _reading(
+    item: wire.Request | wire.Reply, outputs: tuple[str, ...]
+) -> wire.Request | wire.Reply:
+    """Return the item with the outputs that are read."""
+    if isinstance(item, wire.Reply) or not outputs:
+        return item
+    return msgspec.structs.replace(item, outputs=outputs)
+
+
 def _as_base(item: wire.Request | wire.Reply, judge: Judge) -> wire.Request | wire.Reply:
     """Mark a class that a class of another file inherits from."""
     if isinstance(item, wire.Reply) or not item.file or not item.class_name:
@@ -113,8 +123,8 @@ def declared_targets(models: Sequence[ModelEntry], root: Path) -> tuple[Target, 
 
 def _declared_models(
     target: Target, models: Sequence[ModelEntry]
-) -> Iterator[tuple[Target, tuple[Inputs, ...]]]:
-    """Yield the target with its declared input lists, or the models declared for its file."""
+) -> Iterator[tuple[Target, tuple[Inputs, ...], tuple[str, ...]]]:
+    """Yield the target with its declared input lists and outputs, or the models of its file."""
     same = [
         entry
         for entry in models
@@ -122,12 +132,14 @@ def _declared_models(
     ]
     exact = [entry for entry in same if entry.expression == target.expression]
     if exact or target.expression:
-        yield target, tuple(inputs for entry in exact for inputs in entry.inputs)
+        for outputs in dict.fromkeys(entry.outputs for entry in exact) or ((),):
+            alike = [entry for entry in exact if entry.outputs == outputs]
+            yield target, tuple(inputs for entry in alike for inputs in entry.inputs), outputs
         return
     for entry in same:
-        yield replace(target, expression=entry.expression), entry.inputs
+        yield replace(target, expression=entry.expression), entry.inputs, entry.outputs
     if not same:
-        yield target, ()
+        yield target, (), ()
 
 
 def _at_each(

@@ -68,10 +68,14 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _model() -> dict[str, Any]:
     inputs = {"anyOf": [STRINGS, {"type": "array", "items": STRINGS}]}
-    return _table(
-        {"target": {"type": "string"}, "inputs": inputs, **{key: _limit(key) for key in KEYS}},
-        "target",
-    )
+    outputs = {
+        "type": "array",
+        "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        "minItems": 1,
+        "description": "the outputs that are read, where not all are: keys or positions",
+    }
+    own = {"target": {"type": "string"}, "inputs": inputs, "outputs": outputs}
+    return _table({**own, **{key: _limit(key) for key in KEYS}}, "target")
 
 
 def _limit(key: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ OK, FINDINGS, NOT_DONE = 0, 1, 2
 UNREAD = "CL902"
 _UNREAD = ("CL901", UNREAD, "CL905")
 _LOST = ("exited", "crashed", "timeout", "memory", "no-torch", "internal-error")
+_NEVER_A_NOTE = (*_LOST, "output-error")
 
 
 def excused(request: Request, reply: Reply) -> Reply:
@@ -38,8 +39,9 @@ def settle(
 
     What was skipped is left out; where a target led to nothing else, that is its failure. In a ``hook``, models that need arguments are left out as well.
     A failure is a note where its own file has another model that could be checked, or where it
-    only needs arguments and the target led to others; never where the process was lost, and
-    never if ``strict``, which also makes errors of operations that are not counted.
+    only needs arguments and the target led to others; never where the process was lost, nor where
+    the model has not the outputs asked for, and never if ``strict``, which also makes errors of
+    operations that are not counted.
     """
     checked = {place for outcome in outcomes if outcome.checked for place in _places(outcome)}
     kept: list[Outcome] = []
@@ -62,7 +64,7 @@ def _places(outcome: Outcome) -> tuple[tuple[str, str], ...]:
 
 
 def _stands_beside(outcome: Outcome, checked: set[tuple[str, str]]) -> bool:
-    if outcome.failure is not None and outcome.failure.kind in _LOST:
+    if outcome.failure is not None and outcome.failure.kind in _NEVER_A_NOTE:
         return False
     target, file = _places(outcome)
     return file in checked or (_needs_arguments(outcome) and target in checked)

@@ -17,6 +17,7 @@ from convlint.settings.model import (
     RuleTable,
     Settings,
 )
+from convlint.settings.outputs import parse_outputs
 
 __all__ = [
     "ALL_RULES",
@@ -31,5 +32,6 @@ __all__ = [
     "load",
     "parse_input",
     "parse_inputs",
+    "parse_outputs",
     "project_root",
 ]

@@ -47,7 +47,8 @@ class ModelEntry:
     """``[[tool.convlint.models]]``: a target, and the input lists to check it at.
 
     ``path`` is the absolute file, None for ``package.module:EXPR``; ``place`` is the
-    file or module as it was written. ``limits`` are its budgets.
+    file or module as it was written. ``limits`` are its budgets, ``outputs`` those of its outputs
+    that are read, if not all.
     """
 
     target: str
@@ -56,6 +57,7 @@ class ModelEntry:
     expression: str = ""
     inputs: tuple[tuple[InputSpec, ...], ...] = ()
     limits: tuple[Limit, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

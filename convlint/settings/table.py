@@ -16,6 +16,7 @@ from convlint.contract import Severity
 from convlint.settings import limits
 from convlint.settings.inputs import parse_inputs
 from convlint.settings.model import ModelEntry, Override, RuleTable
+from convlint.settings.outputs import parse_outputs
 from convlint.wire import InputSpec
 
 LARGEST = 8 * 2**20
@@ -24,7 +25,7 @@ KEYS = frozenset(
     {*LISTS, "fail-level", "profile", "rules", "models", "overrides", "baseline"}
     | {"required-version", "ram", "runtime"}
 )
-MODEL_KEYS = frozenset({"target", "inputs", *limits.KEYS})
+MODEL_KEYS = frozenset({"target", "inputs", "outputs", *limits.KEYS})
 _OVERRIDE_LISTS = ("paths", "modules", "ignore")
 OVERRIDE_KEYS = frozenset({*_OVERRIDE_LISTS, "severity"})
 # Keys of the design that this version does not serve: never ignored in silence.
@@ -96,18 +97,19 @@ def _model_entry(table: dict[str, Any], where: str, root: Path) -> ModelEntry:
         raise errors.ConfigError("has no target", where=where, fix='target = "file.py:EXPR"')
     target = convert(table["target"], str, f"{where}.target")
     inputs = _inputs(table.get("inputs", []), f"{where}.inputs")
-    bounds = _limits(table, where)
+    outputs, bounds = _outputs(table, where), _limits(table, where)
     match = re.fullmatch(r"(?P<file>[^:]*?\.py)(?::(?P<expression>.*))?", target, re.DOTALL)
     if match is None:
         place, _, expression = target.partition(":")
         if not expression:
             fix = "write file.py, file.py:EXPR or package.module:EXPR"
             raise errors.ConfigError(f"{target!r} names no model", where=where, fix=fix)
-        return ModelEntry(target, place, None, expression, inputs, bounds)
+        return ModelEntry(target, place, None, expression, inputs, bounds, outputs)
     path = inside(match["file"], root, where)
     if not path.is_file():
         raise errors.ConfigError(f"no such file: {match['file']}", where=where)
-    return ModelEntry(target, match["file"], path, match["expression"] or "", inputs, bounds)
+    expression = match["expression"] or ""
+    return ModelEntry(target, match["file"], path, expression, inputs, bounds, outputs)
 
 
 def inside(text: str, root: Path, where: str) -> Path:
@@ -157,6 +159,16 @@ def _inputs(value: object, where: str) -> tuple[tuple[InputSpec, ...], ...]:
         return tuple(parse_inputs(item) for item in nested)
     except errors.UsageError as error:
         raise errors.ConfigError(error.what, where=where, fix=error.fix) from None
+
+
+def _outputs(table: dict[str, Any], where: str) -> tuple[str, ...]:
+    if "outputs" not in table:
+        return ()
+    here = f"{where}.outputs"
+    try:
+        return parse_outputs(convert(table["outputs"], list[str | int], here), here)
+    except errors.UsageError as error:
+        raise errors.ConfigError(error.what, where=here, fix=error.fix) from None
 
 
 T = TypeVar("T")

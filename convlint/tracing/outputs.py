@@ -21,6 +21,8 @@ from convlint.wire import Failure
 Path = tuple[str | int, ...]
 
 _MOST = 40
+_FIX = "name those that are read with --outputs (or outputs in pyproject)"
+_LEAVE = "leave --outputs out for this model (or outputs in pyproject)"
 _PLAIN = (torch.Tensor, str, int, float, bool, type(None))
 
 
@@ -46,7 +48,7 @@ def choose(result: Any, names: Sequence[str]) -> Kept | None:
         return None
     if isinstance(result, torch.Tensor):
         what = f"the model returns one tensor: there is no output {names[0]!r} to choose"
-        raise ReadError(Failure("output-error", what, "leave --outputs out for this model"))
+        raise ReadError(Failure("output-error", what, _LEAVE))
     places = list(_places(result))
     known = {number: path for path, _, number, _ in places}
     known |= {label: path for path, label, _, _ in places}
@@ -65,11 +67,11 @@ def choose(result: Any, names: Sequence[str]) -> Kept | None:
 def _unknown(name: str, labels: list[str]) -> Failure:
     if not labels:
         what = f"the model returns no tensor: there is no output {name!r}"
-        return Failure("output-error", what, "leave --outputs out for this model")
+        return Failure("output-error", what, _LEAVE)
     some = ", ".join(labels[:_MOST]) + (", …" if labels[_MOST:] else "")
     close = errors.suggest(name, labels)
     what = f"the model returns no tensor {name!r}; its outputs are {some}"
-    return Failure("output-error", what, close or "name those that are read with --outputs")
+    return Failure("output-error", what, close or _FIX)
 
 
 def _places(

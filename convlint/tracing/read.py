@@ -175,7 +175,10 @@ def read_with(
 
 
 def _on_real_tensors(
-    model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]], locator: Locator, outputs: Names
+    model: nn.Module,
+    given: tuple[tuple[Any, ...], dict[str, Any]],
+    locator: Locator,
+    outputs: Names,
 ) -> ModelGraph | None:
     """Return the graph of a run on tensors with content, or None where that stops early too."""
     try:

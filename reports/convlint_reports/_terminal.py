@@ -16,7 +16,7 @@ from rich.text import Text
 from convlint.contract import Finding, ModelReport, RunReport, View
 from convlint.wire import Diagnostic, InputSpec
 from convlint_reports import _terminal_finding as block
-from convlint_reports import budgets, nextstep, numbers, savings, tally
+from convlint_reports import assumptions, budgets, nextstep, numbers, savings, tally
 from convlint_reports.words import cleaned, cut
 
 COUNTING = "MACs = multiply-accumulates of convolutions and matrix products; FLOPs = 2 x MACs"
@@ -83,6 +83,8 @@ def _header(console: Console, model: ModelReport, base: str) -> None:
     console.print(line, soft_wrap=True)
     for spec in model.inputs:
         console.print("  " + input_line(spec), style="dim", soft_wrap=True)
+    for words in assumptions.outputs_read(model):
+        console.print("  " + words, style="dim", soft_wrap=True)
     for words in budgets.phrases(model):
         broken = words.startswith("over")
         console.print("  " + words, style="bold red" if broken else "", soft_wrap=True)

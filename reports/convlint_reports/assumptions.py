@@ -26,6 +26,7 @@ def _told(model: ModelReport, profile: str, rules: Mapping[str, RuleInfo]) -> It
         yield f"Input {input_words(spec)}"
     if len(model.inputs) > MOST:
         yield f"and {len(model.inputs) - MOST} more inputs"
+    yield from (f"{words[:1].upper()}{words[1:]}" for words in outputs_read(model))
     if model.expression and model.expression not in model.target:
         yield f"Built as {cut(model.expression, 400)}"
     yield f"Profile {cut(profile)}: sets severities and the thresholds of the hardware notes."
@@ -38,6 +39,20 @@ def _told(model: ModelReport, profile: str, rules: Mapping[str, RuleInfo]) -> It
         )
     elif sized:
         yield f"{sized} hold at the traced input size only."
+
+
+def outputs_read(model: ModelReport) -> Iterator[str]:
+    """Yield which outputs are read, if that was said, and the names of the others."""
+    if model.outputs:
+        kept, others = (_names(names) for names in (model.outputs, model.unread_outputs))
+        yield f"outputs read: {kept}" + (
+            f"; not read: {others}" if others else "; there are no others"
+        )
+
+
+def _names(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return ", ".join(cut(name, 80) for name in names[:MOST]) + more
 
 
 def input_words(spec: InputSpec) -> str:

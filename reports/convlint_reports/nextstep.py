@@ -32,7 +32,7 @@ def next_command(run: RunReport) -> tuple[str, str]:
     ]
     if exact:
         return (
-            f"convlint apply {typed(exact[0][0].target)}",
+            f"convlint apply {typed(exact[0][0].target)}{_outputs(exact[0][0])}",
             "makes the exact rewrites, outputs proven",
         )
     if live:
@@ -45,6 +45,11 @@ def next_command(run: RunReport) -> tuple[str, str]:
 
 def _guessed(model: ModelReport) -> bool:
     return any(spec.origin == "inferred" for spec in model.inputs)
+
+
+def _outputs(model: ModelReport) -> str:
+    names = ",".join(model.outputs)
+    return f" --outputs {shlex.quote(names) if len(names) <= LONGEST else 'NAMES'}" if names else ""
 
 
 def _about(finding: Finding) -> tuple[str, str]:

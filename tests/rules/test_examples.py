@@ -19,6 +19,7 @@ from convlint.wire import Request
 
 RULES = {rule.meta.code: rule for rule in load_rules()}
 PROFILE = re.compile(r"^# profile: (\S+)", re.MULTILINE)
+OUTPUTS = re.compile(r"^# outputs: (\S+)", re.MULTILINE)
 MARK = re.compile(r"# expect: (CL\d+(?:, CL\d+)*)")
 
 
@@ -46,10 +47,11 @@ def _arguments(node: ast.ClassDef) -> list[ast.arg]:
 
 def _reports(file: Path, rule: Rule) -> list[ModelReport]:
     active = ActiveRule(rule, rule.meta.severity, rule.options())
-    reports = []
+    reports, outputs = [], tuple(OUTPUTS.findall(file.read_text()))
     for name in _roots(file):
         target = f"{file.name}:{name}"
-        request = Request(target, str(file.parent), file=str(file), expressions=(f"{name}()",))
+        made = (f"{name}()",)
+        request = Request(target, str(file.parent), str(file), expressions=made, outputs=outputs)
         report = check_model(read(request), (active,), profile=_profile(file))
         assert report.status == "complete", report.diagnostics
         assert not [d for d in report.diagnostics if d.code == "CL903"], report.diagnostics

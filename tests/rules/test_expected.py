@@ -23,7 +23,7 @@ RULES = {rule.meta.code: Path(rule.folder) for rule in load_rules()}
 def test_text_report_of_the_bad_example(code):
     """What a user reads on bad.py is what the rule's folder shows."""
     bad = RULES[code] / "bad.py"
-    named = re.findall(r"^# (profile|ram): (\S+)", bad.read_text(), re.MULTILINE)
+    named = re.findall(r"^# (profile|ram|outputs): (\S+)", bad.read_text(), re.MULTILINE)
     command = [sys.executable, "-m", "convlint", "check", str(bad), "--select", code]
     command += [word for flag, value in named for word in (f"--{flag}", value)]
     plain = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100"}

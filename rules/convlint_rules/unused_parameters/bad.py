@@ -1,4 +1,5 @@
-"""Weights that inference carries along."""
+"""Weights that inference carries along, and an output that it computes for nobody."""
+# outputs: out
 
 import torch
 from torch import nn
@@ -18,11 +19,11 @@ class Auxiliary(nn.Module):
         self.scale = nn.Parameter(torch.ones(64))
         self.head = nn.Linear(64, 10)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor | None]:
         x = torch.relu(self.stem(x))
         aux = self.aux(x) if self.training else None
         x = torch.relu(self.body(x)) * self.scale.view(1, -1, 1, 1)
-        return self.head(x.mean((2, 3))), aux
+        return {"out": self.head(x.mean((2, 3))), "aux": aux}
 
 
 class Skipped(nn.Module):
@@ -36,8 +37,26 @@ class Skipped(nn.Module):
         self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
         self.head = nn.Linear(32, 10)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         x = self.stem(x)
         for level in self.levels[:2]:
             x = torch.relu(level(x))
-        return self.head(x.mean((2, 3)))
+        return {"out": self.head(x.mean((2, 3)))}
+
+
+class Deep(nn.Module):
+    """A second classifier for the loss of training, which forward runs every time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, stride=2, padding=1)
+        self.body = nn.Conv2d(32, 64, 3, stride=2, padding=1)
+        self.head = nn.Conv2d(64, 5, 1)
+        self.aux = nn.Sequential(  # expect: CL410
+            nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.Conv2d(32, 5, 1)
+        )
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        early = torch.relu(self.stem(x))
+        late = torch.relu(self.body(early))
+        return {"out": self.head(late), "aux": self.aux(early)}

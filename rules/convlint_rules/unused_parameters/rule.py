@@ -67,12 +67,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from convlint_rules.unused_parameters import unread
+from convlint_rules.unused_parameters.unread import Unread
+
 from convlint import contract
 from convlint.contract import Context, Place, Refusal, Rewrite, Severity
 from convlint.edit import GraphEdit
 from convlint.ir.nodes import Idle, Param
-from convlint_rules.unused_parameters import unread
-from convlint_rules.unused_parameters.unread import Unread
 
 AVERAGES = frozenset({"ema", "momentum", "teacher"})
 """Words in the name of a module that is a moving average of another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -85,12 +86,13 @@ def message(context: Context, sites: tuple[Unread, ...]) -> str:
     """Return what runs, for which outputs, and which ones are read."""
     count = sum(len(site.nodes) for site in sites)
     outputs = named(tuple(dict.fromkeys(name for site in sites for name in site.outputs)))
-    kept = named(ending(context.graph).kept)
+    kept = ending(context.graph).kept
+    read = f"only {named(kept)} {'are' if len(kept) > 1 else 'is'} read"
     modules = tuple(dict.fromkeys(idle for site in sites for idle in site.modules))
     of = f" of {_told(modules)}" if modules else ""
     are = "s" if count > 1 else ""
     verb = "feed" if count > 1 else "feeds"
-    return f"{count} operation{are}{of} {verb} {outputs} alone, and only {kept} is read"
+    return f"{count} operation{are}{of} {verb} {outputs} alone, and {read}"
 
 
 def _told(modules: tuple[Idle, ...]) -> str:
@@ -106,10 +108,10 @@ def named(outputs: tuple[str, ...]) -> str:
 
 def instead(context: Context, sites: tuple[Unread, ...]) -> str:
     """Return how to leave it out."""
-    kept = ",".join(ending(context.graph).kept)
-    names = [idle.module for site in sites for idle in site.modules][:1]
-    call = f"self.{names[0]}(...)" if names and "." not in names[0] else "its call"
+    kept = shlex.quote(",".join(ending(context.graph).kept))
+    modules = [idle.module for site in sites for idle in site.modules]
+    what = modules[0] if modules else "it"
     return (
-        f"if self.training:  # in forward of the nn.Module: {call} for training alone\n"
+        f"if self.training:  # in forward of the nn.Module, around what calls {what}\n"
         f"# or convlint apply --outputs {kept}: the model without it, weights carried over"
     )
