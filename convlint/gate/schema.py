@@ -70,7 +70,7 @@ def _model() -> dict[str, Any]:
     inputs = {"anyOf": [STRINGS, {"type": "array", "items": STRINGS}]}
     outputs = {
         "type": "array",
-        "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        "items": {"anyOf": [{"type": "string", "pattern": "\\S"}, {"type": "integer"}]},
         "minItems": 1,
         "description": "the outputs that are read, where not all are: keys or positions",
     }

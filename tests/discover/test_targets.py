@@ -259,3 +259,28 @@ def test_a_model_is_told_as_soon_as_its_last_answer_is_there() -> None:
     assert [n for _, n in next(groups)] == [0]
     assert [n for _, n in next(groups)] == [1, 2]
     assert next(asked) == 3
+
+def test_declared_outputs_go_with_their_model(tmp_path: Path) -> None:
+    """Each request has the outputs declared for it; those of the flag stand for all."""
+    path = put(tmp_path, "net.py")
+    declared = """
+[[tool.convlint.models]]
+target = "net.py:Net()"
+inputs = ["1x3x8x8"]
+outputs = ["out"]
+[[tool.convlint.models]]
+target = "net.py:Net()"
+inputs = ["1x3x9x9"]
+outputs = [0, "aux"]
+"""
+    put(tmp_path, "pyproject.toml", declared)
+    models = settings.load([path], settings.Flags()).models
+    for text in (str(path), f"{path}:Net()"):
+        targets = discover.locate([text], discover.Filter())
+        found = [item.what for item in discover.read(targets, models)]
+        assert [item.outputs for item in found] == [("out",), ("0", "aux")]
+        assert [item.inputs[0][0].shape[-1] for item in found] == [8, 9]
+        found = [item.what for item in discover.read(targets, models, outputs=("b",))]
+        assert {item.outputs for item in found} == {("b",)}
+    (plain,) = discover.read(discover.locate([str(path)], discover.Filter()))
+    assert plain.what.outputs == ()

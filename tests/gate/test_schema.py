@@ -27,6 +27,7 @@ GOOD = [
     "[tool.convlint.rules.max-macs]\nseverity = 'info'",
     "[[tool.convlint.models]]\ntarget = 'a.b:C'\ninputs = ['1x3x8x8']\nmax-macs = '4.2 GMACs'",
     "[[tool.convlint.models]]\ntarget = 'a.b:C'\ninputs = [['1x3x8x8'], ['1x3x9x9']]",
+    "[[tool.convlint.models]]\ntarget = 'a.b:C'\noutputs = ['out', 1]",
     "[[tool.convlint.models]]\ntarget = 'a.b:C'\nmax-params = '1_000 params'\n"
     "max-param-bytes = '512 KiB'\nmax-peak-activation-bytes = '1.5MB'\n"
     "max-macs-increase = ['2%', '10 MMACs']\nmax-params-increase = '25 M'",
@@ -43,6 +44,10 @@ BAD = [
     "rules.large-kernel.min-kernl = 7",
     "rules.large-kernl.min-kernel = 7",
     "[[tool.convlint.models]]\ninputs = []",
+    "[[tool.convlint.models]]\ntarget = 'a.b:C'\noutputs = []",
+    "[[tool.convlint.models]]\ntarget = 'a.b:C'\noutputs = ['']",
+    "[[tool.convlint.models]]\ntarget = 'a.b:C'\noutputs = 'out'",
+    "[[tool.convlint.models]]\ntarget = 'a.b:C'\noutputs = [1.5]",
     "[[tool.convlint.models]]\ntarget = 'a.b:C'\nmax-mac = '1 MACs'",
     "[[tool.convlint.models]]\ntarget = 'a.b:C'\nmax-macs = 600",
     "[[tool.convlint.models]]\ntarget = 'a.b:C'\nmax-macs = '600'",
