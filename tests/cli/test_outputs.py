@@ -159,6 +159,6 @@ def test_apply_returns_what_is_kept(
 def test_why_tells_who_silenced_a_rule(run: Run) -> None:
     """why names the finding of the head; why-not says that CL410 speaks of it already."""
     assert "CL410" in run("why", "aux", "two.py:Seg()", "--outputs", "out").out
-    rule = ("why-not", "CL406", "aux.1", "two.py:Seg()")
+    rule = ("why-not", "CL406", "aux.0", "two.py:Seg()")
     assert "it is found" in run(*rule).out
     assert "CL410 tells of it" in run(*rule, "--outputs", "out").out

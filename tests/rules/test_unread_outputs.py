@@ -269,6 +269,23 @@ def test_what_goes_no_longer_stands_in_the_way():
     assert same(model(x)["out"], made.module(x)["out"])
 
 
+def test_a_run_that_needs_values_knows_its_outputs_too():
+    """Where meta tensors do not do, the run on real ones is asked for the same outputs."""
+
+    class Values(Heads):
+        def forward(self, x):
+            return super().forward(x if bool(x.sum() > -1e9) else -x)
+
+    report = convlint.lint(Values((None, None), in_dict), torch.randn(X), outputs="a")
+    assert [d.code for d in report.diagnostics] == ["CL901"]
+    assert [f.modules for f in report.findings if f.code == CODE] == [("heads.h1",)]
+    wrong = convlint.lint(Values((None, None), in_dict), torch.randn(X), outputs="c")
+    assert (wrong.status, "its outputs are a, b" in wrong.diagnostics[0].message) == (
+        "failed",
+        True,
+    )
+
+
 @pytest.mark.parametrize(
     ("pack", "outputs", "words"),
     [

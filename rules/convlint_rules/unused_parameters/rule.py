@@ -43,8 +43,8 @@ When not to apply
 True for this forward pass: a flag, another input, another method of the class or training may
 reach them. An output that the loss reads is needed in training: take the smaller model for
 inference alone. Weights that are read by a function call, or shared with a layer that runs, are
-used. Silent where the run ended early or read no parameter at all, and on copies that their name calls
-moving averages (ema, momentum, teacher).
+used. Silent where the run ended early or read no parameter at all, and on copies that their name
+calls moving averages (ema, momentum, teacher).
 
 Already done by
 ---------------
