@@ -319,16 +319,7 @@ _READS_CONTENT = frozenset(
     ["item", "tolist", "__bool__", "__int__", "__float__", "__index__", "numpy", "equal"]
 )
 _IN_PLACE_DUNDERS = frozenset(
-    [
-        "__setitem__",
-        "__iadd__",
-        "__isub__",
-        "__imul__",
-        "__idiv__",
-        "__itruediv__",
-        "__iand__",
-        "__ior__",
-    ]
+    f"__{name}__" for name in "setitem iadd isub imul idiv itruediv iand ior".split()
 )
 
 
@@ -374,9 +365,8 @@ def record(
 ) -> Trace:
     """Run ``model`` once and return its trace; ``outputs`` are those that are read, if not all.
 
-    Raises what the model raises before its first recorded operation; an error after that is
-    kept in ``Trace.stopped`` beside what was recorded. Raises ReadError for an output that the
-    model has not.
+    An error of the model is kept in ``Trace.stopped`` beside what was recorded; ReadError is
+    raised for an output that it has not.
     """
     recorder = Recorder(model, locator, known)
     for place, tensor in enumerate(tensors_in((args, kwargs))):
