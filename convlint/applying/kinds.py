@@ -32,7 +32,22 @@ def _activation(graph: fx.Graph, node: ir.Node, inputs: Inputs, _: Any) -> fx.No
     function = getattr(F, node.op.fn, None)
     if function is None or node.params:
         raise ApplyError(f"a new {node.op.fn} cannot be emitted")
-    return graph.call_function(function, (inputs[0],))
+    options = {} if node.op.approximate == "none" else {"approximate": node.op.approximate}
+    return graph.call_function(function, (inputs[0],), options)
+
+
+def _norm(graph: fx.Graph, node: ir.Node, inputs: Inputs, _: Any) -> fx.Node:
+    """Emit a norm without weights: a call that takes its sizes from what it gets."""
+    op = node.op
+    assert isinstance(op, ir.Norm)
+    if op.type == "instance" and not op.running_stats:
+        return graph.call_function(F.instance_norm, (inputs[0],), {"eps": op.eps})
+    if op.type not in ("layer", "rms"):
+        raise ApplyError(f"a new {op.type} norm without weights cannot be emitted")
+    function = F.layer_norm if op.type == "layer" else F.rms_norm
+    shape = graph.call_function(getattr, (inputs[0], "shape"))
+    last = graph.call_function(operator.getitem, (shape, slice(-len(op.axes), None)))
+    return graph.call_function(function, (inputs[0], last), {"eps": op.eps})
 
 
 def _softmax(graph: fx.Graph, node: ir.Node, inputs: Inputs, _: Any) -> fx.Node:
@@ -63,9 +78,13 @@ def _pool(graph: fx.Graph, node: ir.Node, inputs: Inputs, _: Any) -> fx.Node:
 
 
 def _reduce(graph: fx.Graph, node: ir.Node, inputs: Inputs, _: Any) -> fx.Node:
-    assert isinstance(node.op, ir.Reduce)
-    function = getattr(torch, node.op.fn)
-    return graph.call_function(function, (inputs[0], node.op.axes, node.op.keepdim))
+    op = node.op
+    assert isinstance(op, ir.Reduce)
+    function = getattr(torch, op.fn)
+    if op.correction is None:
+        return graph.call_function(function, (inputs[0], op.axes, op.keepdim))
+    options = {"correction": op.correction, "keepdim": op.keepdim}
+    return graph.call_function(function, (inputs[0], op.axes), options)
 
 
 def _upsample(graph: fx.Graph, node: ir.Node, inputs: Inputs, _: Any) -> fx.Node:
@@ -185,6 +204,7 @@ def _identity(_graph: fx.Graph, _node: ir.Node, inputs: Inputs, _: Any) -> fx.No
 
 _EMITTERS: dict[type, Callable[[fx.Graph, ir.Node, Inputs, Any], fx.Node]] = {
     ir.Activation: _activation,
+    ir.Norm: _norm,
     ir.Softmax: _softmax,
     ir.Pool: _pool,
     ir.Reduce: _reduce,

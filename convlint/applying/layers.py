@@ -18,11 +18,14 @@ _CONVS: dict[tuple[bool, int], Any] = {
     (True, 2): nn.ConvTranspose2d,
     (True, 3): nn.ConvTranspose3d,
 }
-_NORMS: dict[int, Any] = {
-    2: nn.BatchNorm1d,
-    3: nn.BatchNorm1d,
-    4: nn.BatchNorm2d,
-    5: nn.BatchNorm3d,
+_NORMS: dict[tuple[str, int], Any] = {
+    ("batch", 2): nn.BatchNorm1d,
+    ("batch", 3): nn.BatchNorm1d,
+    ("batch", 4): nn.BatchNorm2d,
+    ("batch", 5): nn.BatchNorm3d,
+    ("instance", 3): nn.InstanceNorm1d,
+    ("instance", 4): nn.InstanceNorm2d,
+    ("instance", 5): nn.InstanceNorm3d,
 }
 
 
@@ -38,12 +41,27 @@ def new_layer(node: ir.Node, tensors: dict[str, torch.Tensor]) -> nn.Module:
             made = _conv(op)
         elif isinstance(op, ir.Linear):
             made = nn.Linear(op.in_features, op.out_features, bias=op.bias)
-        elif isinstance(op, ir.Norm) and op.type == "batch":
-            channels, rank = node.output.shape[1], len(node.output.shape)
-            made = _NORMS[rank](channels, eps=op.eps, affine=op.affine)
+        elif isinstance(op, ir.Norm):
+            made = _norm(node, op, "bias" in tensors)
         else:
             raise ApplyError(f"a new {node.kind} cannot be built")
     return _fill(made, tensors, node).eval()
+
+
+def _norm(node: ir.Node, op: ir.Norm, bias: bool) -> nn.Module:
+    shape = node.output.shape
+    if op.type in ("layer", "rms"):
+        sizes = tuple(shape[axis] for axis in op.axes)
+        if op.type == "rms":
+            return nn.RMSNorm(sizes, op.eps, op.affine)
+        return nn.LayerNorm(sizes, op.eps, op.affine, bias=bias)
+    kind = _NORMS.get((op.type, len(shape)))
+    if kind is None:
+        raise ApplyError(f"a new {op.type} norm cannot be built")
+    made: nn.Module = kind(shape[1], eps=op.eps, affine=op.affine)
+    if op.type == "instance" and not bias:
+        made.bias = None  # torch's constructor has no word for a weight alone
+    return made
 
 
 def asymmetric(op: ir.Conv) -> bool:

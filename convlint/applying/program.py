@@ -228,7 +228,9 @@ class Program:
 
     def _new(self, node: Node) -> fx.Node:
         inputs = [self._required(ref) for ref in node.inputs]
-        if isinstance(node.op, (ir.Conv, ir.Linear, ir.Norm)):
+        if isinstance(node.op, (ir.Conv, ir.Linear)) or (
+            isinstance(node.op, ir.Norm) and node.params
+        ):
             return self._layer(node, inputs)
         if isinstance(node.op, ir.Constant):
             return self._constant(node)

@@ -119,9 +119,13 @@ class Norm(Op, frozen=True, tag="norm"):
 
 
 class Activation(Op, frozen=True, tag="activation"):
-    """A function of each element alone, named as in ``torch.nn.functional``."""
+    """A function of each element alone, named as in ``torch.nn.functional``.
+
+    ``approximate`` is "tanh" for the GELU that computes no error function.
+    """
 
     fn: str
+    approximate: Literal["none", "tanh"] = "none"
 
 
 class Softmax(Op, frozen=True, tag="softmax"):
@@ -151,11 +155,16 @@ class Pool(Op, frozen=True, tag="pool"):
 
 
 class Reduce(Op, frozen=True, tag="reduce"):
-    """mean, sum, max, min, … over axes."""
+    """mean, sum, max, min, … over axes.
+
+    ``correction`` is what a variance or deviation takes off the count that it divides by: 1
+    where it is unbiased, 0 where it is not.
+    """
 
     fn: str
     axes: Ints
     keepdim: bool = False
+    correction: float | None = None
 
 
 class Upsample(Op, frozen=True, tag="upsample"):
@@ -193,9 +202,13 @@ class Mul(Op, frozen=True, tag="mul"):
 
 
 class Elementwise(Op, frozen=True, tag="elementwise"):
-    """Any other function of corresponding elements of its inputs."""
+    """Any other function of corresponding elements of its inputs.
+
+    ``number`` is the exponent of a power and the dividend of a quotient, where that is a number.
+    """
 
     fn: str
+    number: float | None = None
 
 
 class Matmul(Op, frozen=True, tag="matmul"):

@@ -46,7 +46,8 @@ def layer_norm(call: Call) -> Lowered:
     rank, count = len(call.shape), len(call.args[1])
     roles = [(r, n) for r, n in zip(("weight", "bias"), call.args[2:4], strict=False) if n]
     axes = tuple(range(rank - count, rank))
-    return Lowered(ir.Norm("layer", axes=axes, affine=bool(roles)), (call.source,), tuple(roles))
+    op = ir.Norm("layer", axes=axes, affine=bool(roles), eps=float(call.args[4]))
+    return Lowered(op, (call.source,), tuple(roles))
 
 
 def softmax(call: Call) -> Lowered:

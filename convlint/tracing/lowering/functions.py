@@ -68,21 +68,48 @@ def elementwise(call: Call) -> Lowered:
     return Lowered(ir.Elementwise(call.name), tuple(call.tensors))
 
 
+def power(call: Call) -> Lowered:
+    """Lower pow and the quotient of a number with the number that is the exponent or dividend."""
+    source, number = call.arg(0, "input"), call.arg(1, "exponent", call.kwargs.get("other"))
+    known = isinstance(source, fx.Node) and isinstance(number, (int, float))
+    return Lowered(ir.Elementwise(call.name, float(number) if known else None), tuple(call.tensors))
+
+
 def reduce(call: Call) -> Lowered | None:
     """Lower a reduction over axes; one that also returns indices stays opaque."""
     if len(call.record.outputs) != 1 or len(call.tensors) != 1:
         return None
+    return _reduced(call, call.arg(1, "dim", call.kwargs.get("axis")), None)
+
+
+def spread(call: Call) -> Lowered | None:
+    """Lower var and std, and the calls that return the mean too, by what they divide by.
+
+    Two signatures: (dim, unbiased, keepdim) and (unbiased) without axes.
+    """
     given: Any = call.arg(1, "dim", call.kwargs.get("axis"))
+    unbiased: Any = call.arg(2, "unbiased")
+    if isinstance(given, bool):
+        given, unbiased = None, given
+    correction = call.kwargs.get("correction")
+    if unbiased is not None:
+        correction = int(bool(unbiased))
+    if len(call.tensors) != 1:
+        return None
+    return _reduced(call, given, 1.0 if correction is None else float(correction))
+
+
+def _reduced(call: Call, given: Any, correction: float | None) -> Lowered | None:
     if isinstance(given, fx.Node):
         return None
     rank = len(call.shape)
     axes = tuple(range(rank)) if given is None else tuple(call.axis(a) for a in tuple_of(given, 1))
     keep = len(call.output.shape) == rank and bool(axes)
-    return Lowered(ir.Reduce(call.name, axes, keep), (call.source,))
+    return Lowered(ir.Reduce(call.name, axes, keep, correction), (call.source,))
 
 
 _ELEMENTWISE = (
-    "rsub __rsub__ __rtruediv__ __rdiv__ pow __pow__ __rpow__ float_power square sqrt rsqrt"
+    "rsub __rsub__ __rpow__ square sqrt rsqrt"
     " exp exp2 expm1 log log2 log10 log1p abs absolute neg negative __neg__ sign sgn floor ceil round"
     " trunc frac sin cos tan asin acos atan atan2 sinh cosh erf erfc erfinv lerp addcmul addcdiv"
     " clamp clip clamp_min clamp_max maximum minimum fmax fmin where masked_fill fmod remainder"
@@ -92,7 +119,7 @@ _ELEMENTWISE = (
     " imag angle conj logit expit sinc heaviside copysign __abs__ softmin_ threshold_ tanh_"
 ).split()
 _REDUCTIONS = (
-    "mean sum amax amin max min std var norm prod logsumexp all any median argmax argmin nanmean"
+    "mean sum amax amin max min norm prod logsumexp all any median argmax argmin nanmean"
     " count_nonzero vector_norm"
 ).split()
 FUNCTIONS: dict[str, Handler] = {
@@ -101,7 +128,9 @@ FUNCTIONS: dict[str, Handler] = {
     "sub": difference,
     "div": quotient,
     **dict.fromkeys(_ELEMENTWISE, elementwise),
+    **dict.fromkeys(("pow", "__pow__", "float_power", "__rtruediv__", "__rdiv__"), power),
     **dict.fromkeys(_REDUCTIONS, reduce),
+    **dict.fromkeys(("var", "std", "var_mean", "std_mean"), spread),
 }
 
 _PRODUCTS = frozenset(

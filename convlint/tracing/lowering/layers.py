@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from convlint.ir import nodes as ir
@@ -24,7 +25,7 @@ def norm_layer(call: Call) -> Lowered:
     own = [*layer._parameters.items(), *layer._buffers.items()]
     roles = tuple((name, name) for name, tensor in own if tensor is not None)
     affine = getattr(layer, "weight", None) is not None
-    eps = float(getattr(layer, "eps", None) or 1e-5)
+    eps = _eps(call, getattr(layer, "eps", None))
     if isinstance(layer, _BATCH):
         op = ir.Norm("batch", affine=affine, running_stats=layer.running_mean is not None, eps=eps)
     elif isinstance(layer, _INSTANCE):
@@ -38,6 +39,11 @@ def norm_layer(call: Call) -> Lowered:
         axes = _last_axes(call.shape, len(layer.normalized_shape))
         op = ir.Norm(kind, axes=axes, affine=affine, eps=eps)  # type: ignore[arg-type]
     return Lowered(op, (call.source,), roles)
+
+
+def _eps(call: Call, given: Any) -> float:
+    """Return the eps of a norm; an RMS norm takes that of the dtype where none is given."""
+    return torch.finfo(getattr(torch, call.output.dtype)).eps if given is None else float(given)
 
 
 def _last_axes(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
@@ -66,18 +72,21 @@ def norm(call: Call) -> Lowered:
     elif call.name == "local_response_norm":
         op = ir.Norm("local_response", affine=False)
     else:
-        count = len(tuple_of(call.arg(1, "normalized_shape"), 1))
-        kind = "layer" if call.name == "layer_norm" else "rms"
-        op = ir.Norm(kind, axes=_last_axes(call.shape, count), affine=affine)  # type: ignore[arg-type]
+        axes = _last_axes(call.shape, len(tuple_of(call.arg(1, "normalized_shape"), 1)))
+        if call.name == "layer_norm":
+            op = ir.Norm("layer", axes=axes, affine=affine, eps=float(call.arg(4, "eps", 1e-5)))
+        else:
+            op = ir.Norm("rms", axes=axes, affine=affine, eps=_eps(call, call.arg(3, "eps")))
     return Lowered(op, (call.source, *computed), params)
 
 
 def _norm_role(call: Call, node: fx.Node) -> str:
-    names = ("input", "running_mean", "running_var", "weight", "bias")
-    if call.name in ("batch_norm", "instance_norm"):
-        for place, name in enumerate(names):
-            if call.arg(place, name) is node:
-                return name
+    with_statistics = call.name in ("batch_norm", "instance_norm")
+    between = ("running_mean", "running_var") if with_statistics else ("normalized_shape",)
+    names: tuple[str, ...] = ("input", *between, "weight", "bias")
+    for place, name in enumerate(names):
+        if call.arg(place, name) is node:
+            return name
     return "weight"
 
 
@@ -88,7 +97,8 @@ def activation_layer(call: Call) -> Lowered:
     fn = _ACTIVATION_LAYERS.get(kind, kind)
     if isinstance(call.layer, nn.Softplus):
         fn = _softplus(call.layer.beta, call.layer.threshold)
-    return Lowered(ir.Activation(fn), (call.source,), roles)
+    approximate: Any = getattr(call.layer, "approximate", "none")
+    return Lowered(ir.Activation(fn, approximate), (call.source,), roles)
 
 
 def activation(call: Call) -> Lowered:
@@ -97,7 +107,8 @@ def activation(call: Call) -> Lowered:
     fn = call.name
     if fn == "softplus":
         fn = _softplus(call.arg(1, "beta", 1), call.arg(2, "threshold", 20))
-    return Lowered(ir.Activation(fn), (call.source,), weights)
+    approximate: Any = call.kwargs.get("approximate", "none") if fn == "gelu" else "none"
+    return Lowered(ir.Activation(fn, approximate), (call.source,), weights)
 
 
 def _softplus(beta: float, threshold: float) -> str:
