@@ -53,6 +53,19 @@ COMPOSED = {
     "gelu": (lambda x: x * 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0))), "gelu", 4),
     "gelu grouped": (lambda x: 0.5 * (x * (torch.erf(x * 0.7071067811865476) + 1)), "gelu", 4),
 }
+K = math.sqrt(2 / math.pi)
+TANH_GELU = {
+    "cube": (lambda x: 0.5 * x * (1 + torch.tanh(K * (x + 0.044715 * x**3))), 7),
+    "torch.pow": (lambda x: x * 0.5 * (1.0 + (K * (x + 0.044715 * torch.pow(x, 3.0))).tanh()), 7),
+    "digits": (lambda x: 0.5 * (x * (F.tanh((x**3 * 0.044715 + x) * 0.7978845608) + 1)), 7),
+    "products": (lambda x: 0.5 * x * (1 + torch.tanh(K * (x + 0.044715 * x * x * x))), 8),
+    "factored": (lambda x: 0.5 * x * (1 + torch.tanh(x * K * (1 + 0.044715 * x * x))), 8),
+    "of a square": (lambda x: 0.5 * x * (1 + torch.tanh(K * x * (1 + 0.044715 * x.square()))), 8),
+    "expanded": (lambda x: x * 0.5 * (1 + torch.tanh(K * x + K * 0.044715 * x**3)), 7),
+    "less": (lambda x: 0.5 * x * (1 + torch.tanh(K * (x - x * x * x * -0.044715))), 8),
+    "sigmoid": (lambda x: x * torch.sigmoid(2 * K * (x + 0.044715 * x**3)), 5),
+}
+COMPOSED |= {f"tanh gelu, {name}": (fn, "gelu", steps) for name, (fn, steps) in TANH_GELU.items()}
 OTHERS = {
     "another map": lambda x: x * torch.sigmoid(x.flip(1)),
     "squared": lambda x: x * x * torch.sigmoid(x),
@@ -66,6 +79,12 @@ OTHERS = {
     "other gate": lambda x: x * torch.tanh(x),
     "turned quotient": lambda x: (1 + torch.exp(-x)) / x,
     "exp of x": lambda x: x / (1 + torch.exp(x)),
+    "other cube": lambda x: 0.5 * x * (1 + torch.tanh(K * (x + 0.0447 * x**3))),
+    "other slope": lambda x: 0.5 * x * (1 + torch.tanh(0.797 * (x + 0.044715 * x**3))),
+    "square in the tanh": lambda x: 0.5 * x * (1 + torch.tanh(K * (x + 0.044715 * x**2))),
+    "fifth power": lambda x: 0.5 * x * (1 + torch.tanh(K * (x + 0.044715 * x**3 * x * x))),
+    "cube of another": lambda x: 0.5 * x * (1 + torch.tanh(K * (x + 0.044715 * x.flip(1) ** 3))),
+    "shifted": lambda x: 0.5 * x * (1 + torch.tanh(K * (x + 0.1 + 0.044715 * x**3))),
 }
 
 
@@ -79,8 +98,9 @@ def test_every_spelling(name):
     assert finding.saving.activation_bytes == 4 * steps * 2 * 4 * 36
     made = applied(Net(function), CODE, x)
     assert len(made.changes) == 1
-    calls = [n.target for n in made.module.graph.nodes if n.op == "call_function"]
-    assert calls == [getattr(F, fn)]
+    (call,) = [n for n in made.module.graph.nodes if n.op == "call_function"]
+    assert call.target == getattr(F, fn)
+    assert call.kwargs == ({"approximate": "tanh"} if name.startswith("tanh gelu") else {})
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -91,6 +111,7 @@ def test_other_functions_are_silent(name):
     y = torch.linspace(-4, 4, 64).view(1, 4, 4, 4) + 0.01
     for fn in (F.silu, F.mish, F.hardswish, F.hardsigmoid, F.gelu):
         assert not torch.allclose(function(y), fn(y), atol=1e-5)
+    assert not torch.allclose(function(y), F.gelu(y, approximate="tanh"), atol=1e-6)
 
 
 def test_saving_by_hand():
@@ -109,6 +130,7 @@ def test_saving_by_hand():
     [
         (lambda x: (lambda g: x * g + g)(torch.sigmoid(x)), "sigmoid"),
         (lambda x: (lambda g: F.relu6(g) / 6 * x + g)(x + 3), "add"),
+        (lambda x: (lambda c: 0.5 * x * (1 + (K * (x + 0.044715 * c)).tanh()) + c)(x**3), "pow"),
     ],
 )
 def test_steps_that_others_read(function, reason):

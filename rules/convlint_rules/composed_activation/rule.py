@@ -52,31 +52,43 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+from convlint_rules.composed_activation import calls
+from convlint_rules.composed_activation.affine import Form
+from convlint_rules.composed_activation.layout import view_of
+from convlint_rules.composed_activation.norms import Normalised, normalised, trouble
 from convlint_rules.composed_activation.patterns import Composed, composed
 
 from convlint import contract
 from convlint.analysis import drafting
 from convlint.contract import Context, Refusal, Rewrite, Severity
+from convlint.cost.traffic import FREE
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Ref
 
-SUFFIX = "fused"
+Site = Composed | Normalised
 LAYERS = {
     "silu": "SiLU", "mish": "Mish", "hardswish": "Hardswish", "hardsigmoid": "Hardsigmoid",
     "gelu": "GELU",
 }  # fmt: skip
+_PLAIN = {"__pow__": "pow", "__rdiv__": "div", "__rtruediv__": "div"}
 
 
-def find(context: Context, _options: contract.Options) -> Iterator[Composed]:
-    """Yield activations that several operations compute."""
-    yield from composed(context.graph)
-
-
-def guard(context: Context, site: Composed, _options: contract.Options) -> Refusal | None:
-    """Refuse steps whose values others read."""
+def find(context: Context, _options: contract.Options) -> Iterator[Site]:
+    """Yield activations and norms that several operations compute."""
     graph = context.graph
+    found: list[Site] = [*composed(graph), *normalised(graph)]
+    yield from sorted(found, key=lambda site: graph.order[site.anchor])
+
+
+def guard(context: Context, site: Site, _options: contract.Options) -> Refusal | None:
+    """Refuse norms that are none of torch's, and steps whose values others read."""
+    graph = context.graph
+    if isinstance(site, Normalised):
+        refusal = _unfit(graph, site)
+        if refusal is not None:
+            return refusal
     for key in site.nodes:
         others = {user.id for user in graph.users(graph[key])} - set(site.nodes)
         if key != site.anchor and others:
@@ -85,43 +97,74 @@ def guard(context: Context, site: Composed, _options: contract.Options) -> Refus
     return None
 
 
+def _unfit(graph: ModelGraph, site: Normalised) -> Refusal | None:
+    reason = trouble(graph, site)
+    if reason:
+        return Refusal(reason, site.nodes)
+    view = view_of(graph, graph[site.anchor]) if site.form is Form.CHANNELS else None
+    if view is None:
+        return None
+    what = "a .view joins channels and positions, and the norm leaves them channels last"
+    return Refusal(f"{what}: a .reshape can", (view.id,))
+
+
 def _name(graph: ModelGraph, key: str) -> str:
     op = graph[key].op
-    return op.fn if isinstance(op, (ir.Activation, ir.Elementwise)) else graph[key].kind
+    if isinstance(op, (ir.Activation, ir.Elementwise, ir.Reduce)):
+        return _PLAIN.get(op.fn, op.fn)
+    return graph[key].kind
 
 
-def rewrite(context: Context, site: Composed, _options: contract.Options) -> tuple[Rewrite, ...]:
+def rewrite(context: Context, site: Site, _options: contract.Options) -> tuple[Rewrite, ...]:
     """Return the one call in place of the steps."""
+    if isinstance(site, Normalised):
+        return (Rewrite(f"one {calls.name_of(site)}", calls.edit_of(context.graph, site)),)
     node = context.graph[site.anchor]
     made = msgspec.structs.replace(
         node,
-        id=f"{node.id}~{SUFFIX}",
-        op=ir.Activation(site.fn),
+        id=f"{node.id}~{calls.SUFFIX}",
+        op=site.op,
         inputs=(site.source,),
         inplace=False,
-        function=f"torch.nn.functional.{site.fn}",
+        function=f"torch.nn.functional.{site.op.fn}",
     )
     edit = GraphEdit(frozenset(site.nodes), (made,), {Ref(node.id): Ref(made.id)})
-    return (Rewrite(f"one {site.fn}", edit),)
+    return (Rewrite(f"one {site.op.fn}", edit),)
 
 
 def advise(
-    context: Context, sites: tuple[Composed, ...], _options: contract.Options
+    context: Context, sites: tuple[Site, ...], _options: contract.Options
 ) -> contract.Advice:
     """Word the finding by its largest map."""
     graph = context.graph
     site = max(sites, key=lambda site: graph[site.anchor].output.elements)
-    steps = [key for key in site.nodes if not isinstance(graph[key].op, ir.Identity)]
+    steps = [key for key in site.nodes if not isinstance(graph[key].op, FREE)]
     names = ", ".join(_name(graph, key) for key in steps)
     size = drafting.extent(graph[site.anchor].output.shape)
     among = "" if len(sites) == 1 else f" (the largest of {len(sites)} calls)"
-    layer = LAYERS[site.fn]
+    what, instead, risk = _words(graph, site)
     return contract.Advice(
-        message=f"{len(steps)} operations ({names}) over {size}{among} compute {layer} step by "
+        message=f"{len(steps)} operations ({names}) over {size}{among} compute {what} step by "
         "step: one call reads and writes the map once",
-        instead=f"nn.{layer}()  # or torch.nn.functional.{site.fn}(x)",
-        risk="same function, old checkpoints load as they are; the last bits may differ",
+        instead=instead,
+        risk="same function, old checkpoints load as they are; the last bits may differ" + risk,
     )
+
+
+def _words(graph: ModelGraph, site: Site) -> tuple[str, str, str]:
+    """Return what the steps compute, the call to write, and a warning more."""
+    if isinstance(site, Normalised):
+        name = calls.name_of(site).replace("_", " ").replace("rms", "RMS")
+        what = f"{'an' if name[0] in 'iR' else 'a'} {name}"
+        if site.form is not Form.CHANNELS:
+            return what, calls.code(graph, site), ""
+        risk = "; the result lies channels last: a .view after it may have to be a .reshape"
+        return f"{what} over the channels", calls.code(graph, site), risk
+    layer, fn, way = LAYERS[site.op.fn], site.op.fn, site.op.approximate
+    option = "" if way == "none" else f'approximate="{way}"'
+    call = f"torch.nn.functional.{fn}({', '.join(filter(None, ('x', option)))})"
+    what = layer if way == "none" else f"{layer} ({way} form)"
+    return what, f"nn.{layer}({option})  # or {call}", ""
 
 
 RULE = contract.Rule(
@@ -141,4 +184,5 @@ RULE = contract.Rule(
     advise=advise,
     doc=__doc__ or "",
     folder=str(Path(__file__).parent),
+    weights="convlint_rules.composed_activation.apply:weights",
 )
