@@ -280,15 +280,17 @@ def test_rms_norm(name, shape):
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
-def test_rms_norm_of_channels(axes):
-    """The one of timm, over the channels in front."""
+def test_rms_norm_of_channels_is_refused(axes):
+    """The one of timm, over the channels in front: the same function, and no faster."""
 
     def function(x, w, b):
         v = torch.mean(x.pow(2), dim=1, keepdim=True)
         return x * torch.rsqrt(v + 1e-6) * w.reshape(1, -1, *(1,) * axes)
 
-    made = _proved(Net(function, (C,), axes=axes), torch.randn(2, 3, *(4,) * axes))
-    assert _norms(made.module) == [("RMSNorm", 1)]
+    net, x = Net(function, (C,), axes=axes), torch.randn(2, 3, *(4,) * axes)
+    (reason,) = refused(net, CODE, x)
+    assert reason.startswith("an RMS norm over the channels in front: torch has it over the last")
+    assert fires(net, CODE, x) == 0
 
 
 def _outside(x, w, b):

@@ -226,6 +226,11 @@ def trouble(graph: ModelGraph, site: Normalised) -> str:
     if site.form is None:
         axes = ", ".join(map(str, core.axes))
         return f"takes its mean over axes ({axes}) of {len(shape)}, as no norm of torch does"
+    if core.rms and site.form is Form.CHANNELS:
+        return (
+            "an RMS norm over the channels in front: torch has it over the last axes only, and "
+            "with the permutations it takes up to twice the time"
+        )
     if site.form is Form.INSTANCE and (count == 1 or not core.deviation.eps):
         what = "over one element" if count == 1 else "without an eps"
         return f"divides by the deviation {what}, which torch's instance norm does not"

@@ -156,6 +156,8 @@ def _words(graph: ModelGraph, site: Site) -> tuple[str, str, str]:
     if isinstance(site, Normalised):
         name = calls.name_of(site).replace("_", " ").replace("rms", "RMS")
         what = f"{'an' if name[0] in 'iR' else 'a'} {name}"
+        if site.core.rms:
+            return what, calls.code(graph, site), "; on a CPU F.rms_norm runs these same steps"
         if site.form is not Form.CHANNELS:
             return what, calls.code(graph, site), ""
         risk = "; the result lies channels last: a .view after it may have to be a .reshape"
