@@ -74,19 +74,13 @@ def code(graph: ModelGraph, site: Normalised) -> str:
     eps = f"eps={site.core.deviation.eps:g}"
     named = (("weight", site.weight), ("bias", site.bias))
     words = [f"{role}={_attribute(one)}" for role, one in named if one is not None]
-    if site.form is Form.INSTANCE:
-        return f"F.instance_norm({', '.join(['x', *words, eps])})"
+    if site.form is not Form.INSTANCE:
+        words.insert(0, _size(site.weight, len(site.core.axes)))
+    call = f"torch.nn.functional.{name_of(site)}({', '.join(['x', *words, eps])})"
     if site.form is not Form.CHANNELS:
-        size = _size(site.weight, len(site.core.axes))
-        return f"F.{name_of(site)}({', '.join(['x', size, *words, eps])})"
+        return call
     there, back = orders(len(graph[site.anchor].output.shape))
-    if site.weight is None:
-        return (
-            f"x = x.permute({_listed(there)})\n"
-            f"F.{name_of(site)}(x, x.shape[-1:], {eps}).permute({_listed(back)})"
-        )
-    inner = ", ".join([f"x.permute({_listed(there)})", _size(site.weight, 1), *words, eps])
-    return f"F.{name_of(site)}({inner}).permute({_listed(back)})"
+    return f"x = x.permute({_listed(there)})\nx = {call}\nx = x.permute({_listed(back)})"
 
 
 def _size(weight: Affine | None, count: int) -> str:
