@@ -84,9 +84,12 @@ def code(graph: ModelGraph, site: Normalised) -> str:
 
 
 def _size(weight: Affine | None, count: int) -> str:
+    """Return the normalised shape; that of the weight holds for every call of a class."""
     if weight is None:
         return f"x.shape[-{count}:]"
     shape = weight.param.shape
+    if shape == weight.stored.shape:
+        return f"{_attribute(weight)}.shape"
     return f"({shape[0]},)" if len(shape) == 1 else str(shape)
 
 
