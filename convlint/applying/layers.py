@@ -59,8 +59,6 @@ def _norm(node: ir.Node, op: ir.Norm, bias: bool) -> nn.Module:
     if kind is None:
         raise ApplyError(f"a new {op.type} norm cannot be built")
     made: nn.Module = kind(shape[1], eps=op.eps, affine=op.affine)
-    if op.type == "instance" and not bias:
-        made.bias = None  # torch's constructor has no word for a weight alone
     return made
 
 

@@ -186,6 +186,8 @@ def _dressed(reading: Reading, node: Node, core: Core, others: list[Ref]) -> Nor
         if others and weight is None:
             continue
         end, bias = _bias(graph, node, core, form) if weight and not core.rms else (node, None)
+        if form is Form.INSTANCE and weight and not bias:
+            continue  # nn.InstanceNorm2d has both or none
         found.append((end, form, weight, bias))
     if not found:
         return None if others else _made(reading, node, core, None)
