@@ -78,7 +78,7 @@ def _report(
     after, made = end
     unknown = _unknown_ops(context.graph)
     partial = reply.status == "complete" and bool(unknown)
-    end = _end(context.graph)
+    returned = _end(context.graph)
     return ModelReport(
         target=reply.target,
         status="partial" if partial else reply.status,
@@ -98,8 +98,8 @@ def _report(
         expression=reply.expression,
         checks=_checks(runs, crashes),
         steps=tuple(_told(step) for step in made),
-        outputs=end.kept,
-        unread_outputs=end.others,
+        outputs=returned.kept,
+        unread_outputs=returned.others,
     )
 
 

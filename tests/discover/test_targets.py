@@ -260,6 +260,7 @@ def test_a_model_is_told_as_soon_as_its_last_answer_is_there() -> None:
     assert [n for _, n in next(groups)] == [1, 2]
     assert next(asked) == 3
 
+
 def test_declared_outputs_go_with_their_model(tmp_path: Path) -> None:
     """Each request has the outputs declared for it; those of the flag stand for all."""
     path = put(tmp_path, "net.py")
