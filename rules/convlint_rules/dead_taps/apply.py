@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from convlint_rules.dead_taps.rule import Taps
+from convlint_rules.dead_taps.sites import Taps
 
 from convlint.edit import GraphEdit
 from convlint.ir.graph import ModelGraph

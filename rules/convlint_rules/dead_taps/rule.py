@@ -3,8 +3,10 @@
 What it does
 ------------
 Finds convolutions on maps so small that some taps of the kernel lie in the padding at every
-position: a dilation as large as the map, 3x3 on 1x1, 5x5 on 2x2. It tells as information of those
-whose every tap reads data somewhere, but less than a quarter of their products do.
+position: a dilation as large as the map, 3x3 on 1x1, 5x5 on 2x2. Zeros that a Pad puts around the
+map before the convolution (nn.ZeroPad2d, F.pad, the "same" padding that ports of TensorFlow models
+compute in forward) are padding like its own. It tells as information of those whose every tap reads
+data somewhere, but less than a quarter of their products do.
 
 Why it costs
 ------------
@@ -25,7 +27,8 @@ or, so that the taps read data: a larger input or a smaller dilation. Or leave t
 
 Savings
 -------
-MACs and weights times 1 - (taps kept / taps).
+MACs and weights times 1 - (taps kept / taps). Where a Pad brought the zeros, also what it wrote:
+the smaller kernel pads by itself, or, where one side needs more than the other, a smaller Pad stays.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
 resnet18 at 32x32: 0.70, 0.42, 0.90, 0.99.
@@ -35,8 +38,9 @@ When not to apply
 True at the size of the trace only: at a larger input the taps read data. Where the model runs at
 several sizes, declare them (inputs = [["1x3x224x224"], ["1x3x520x520"]]): it is found only where
 the same taps are dead at all. At a size that was guessed it counts in no total and apply leaves it.
-Silent where borders are not padded with zeros, on transposed and computed kernels, and where a
-shared layer also runs on larger maps.
+Silent where borders are not padded with zeros (a Pad of another constant, a mirror, a wrap), on
+transposed and computed kernels, where a shared layer also runs on larger maps, and where a second
+Pad beside one that others read would move more bytes than the MACs saved are worth.
 
 Already done by
 ---------------
@@ -53,21 +57,21 @@ DeepLabv3, arXiv 1706.05587 (3.3, Figure 4): a 3x3 kernel "degenerates to a simp
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from convlint_rules.dead_taps.taps import Axis, axes_of, cropped
+from convlint_rules.dead_taps import words
+from convlint_rules.dead_taps.borders import uneven, unread
+from convlint_rules.dead_taps.sites import Taps, taps_of
 
 from convlint import contract
-from convlint.analysis import drafting, mixers, neighbours
+from convlint.analysis import drafting, mixers, neighbours, pointwise
 from convlint.contract import Context, Refusal, Rewrite, Severity
-from convlint.edit import GraphEdit, replace_node
+from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
-from convlint.ir.nodes import Node
+from convlint.ir.nodes import Node, Ref, TensorSpec
 
 SUFFIX = "live"
 
@@ -78,48 +82,12 @@ class DeadTapsOptions(contract.Options, frozen=True):
     min_valid_share: float = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Taps:
-    """A convolution, its axes, and the taps that it needs; all of them where none is dead."""
-
-    anchor: str
-    nodes: tuple[str, ...]
-    op: ir.Conv
-    axes: tuple[Axis, ...]
-    kept: tuple[range, ...]
-
-    @property
-    def dead(self) -> bool:
-        """Whether taps may go without a change of the function."""
-        return math.prod(map(len, self.kept)) < self.op.taps
-
-    @property
-    def share(self) -> float:
-        """The share of the products that read data."""
-        return math.prod(axis.share for axis in self.axes)
-
-    @property
-    def new(self) -> ir.Conv:
-        """The convolution with the taps it needs; with the busiest one where none is dead."""
-        kept = self.kept if self.dead else tuple(axis.busiest for axis in self.axes)
-        return cropped(self.op, self.axes, kept)
-
-
 def find(context: Context, options: DeadTapsOptions) -> Iterator[Taps]:
     """Yield convs with dead taps, and those whose products are mostly with padding."""
     for node, _ in neighbours.convs(context.graph):
-        site = _taps(context.graph, node)
+        site = taps_of(context.graph, node)
         if site is not None and (site.dead or _mostly_padding(site, options)):
             yield site
-
-
-def _taps(graph: ModelGraph, node: Node) -> Taps | None:
-    """Return the taps of a convolution; None for other nodes and where nothing is computed."""
-    op = node.op
-    if not isinstance(op, ir.Conv) or not node.output.elements:
-        return None
-    axes = axes_of(op, graph.spec(node.inputs[0]).shape, node.output.shape)
-    return Taps(node.id, (node.id,), op, axes, tuple(axis.kept for axis in axes))
 
 
 def _mostly_padding(site: Taps, options: DeadTapsOptions) -> bool:
@@ -140,15 +108,36 @@ def guard(context: Context, site: Taps, options: DeadTapsOptions) -> Refusal | N
     if reason is not None:
         return Refusal(reason, site.nodes)
     for other in mixers.sharing(context.graph, node):
-        if not _alike(_taps(context.graph, other), site, options):
-            where = other.module or other.id
+        needed = taps_of(context.graph, other)
+        where = other.module or other.id
+        if needed is None or not _alike(needed, site, options):
             return Refusal(f"{where} uses the same weight where other taps live", (other.id,))
+        loss = _loss(context, needed)
+        if loss is not None:
+            return Refusal(
+                f"{where} would need a Pad beside the one that others read, and {loss}",
+                needed.nodes,
+            )
     return None
 
 
-def _alike(other: Taps | None, site: Taps, options: DeadTapsOptions) -> bool:
+def _loss(context: Context, site: Taps) -> str | None:
+    """Return why a second Pad does not pay; None where it does, or none is needed."""
+    graph, node = context.graph, context.graph[site.anchor]
+    if not site.dead or not _padded(site) or unread(graph, node, site.border) == site.border.pads:
+        return None
+    saved = context.saves(_edit(graph, site))
+    return pointwise.loss(saved, context.target.number("ridge"))
+
+
+def _padded(site: Taps) -> bool:
+    """Tell whether a Pad has to stay before the convolution that is left."""
+    return bool(site.border.pads) and uneven(site.new.padding)
+
+
+def _alike(other: Taps, site: Taps, options: DeadTapsOptions) -> bool:
     """Tell whether another use of the weight needs the same taps."""
-    if other is None or other.op.transposed or other.op.padding_mode != "zeros":
+    if other.op.transposed or other.op.padding_mode != "zeros":
         return False
     if not site.dead:
         return not other.dead and _mostly_padding(other, options)
@@ -162,10 +151,33 @@ def rewrite(context: Context, site: Taps, _options: DeadTapsOptions) -> tuple[Re
 
 
 def _edit(graph: ModelGraph, site: Taps) -> GraphEdit:
+    """Put the conv on the map under the Pads, and take those out that nobody else reads."""
     node = graph[site.anchor]
-    shape = graph.spec(node.inputs[0]).shape
-    new = drafting.draft_conv(node, SUFFIX, site.new, node.inputs[0], shape)
-    return replace_node(node, (msgspec.structs.replace(new, inplace=False),))
+    added = _drafts(graph, node, site)
+    gone = unread(graph, node, site.border)
+    redirect = {Ref(node.id): Ref(added[-1].id)}
+    left = [graph[pad] for pad in site.border.pads[len(gone) :][:1]]
+    if any(isinstance(u.op, ir.Conv) and u.id != node.id for pad in left for u in graph.users(pad)):
+        # made anew, so that of the convs on one Pad each has its round, and the last takes it out
+        added.append(msgspec.structs.replace(left[0], id=f"{left[0].id}~{SUFFIX}"))
+        redirect[Ref(left[0].id)] = Ref(added[-1].id)
+        gone = (*gone, left[0].id)
+    return GraphEdit(frozenset({node.id, *gone}), tuple(added), redirect)
+
+
+def _drafts(graph: ModelGraph, node: Node, site: Taps) -> list[Node]:
+    """Return the conv with the taps it needs, after a Pad of what it cannot pad itself."""
+    op, source, made = site.new, site.border.source, []
+    shape = graph.spec(source).shape
+    if _padded(site):
+        sides = ((0, 0), (0, 0), *op.padding)
+        shape = tuple(size + sum(pair) for size, pair in zip(shape, sides, strict=True))
+        spec = TensorSpec(shape, graph.spec(source).dtype)
+        made.append(drafting.draft(node, "pad", ir.Pad(sides), source, spec))
+        source = Ref(made[0].id)
+        op = msgspec.structs.replace(op, padding=((0, 0),) * len(op.kernel))
+    new = drafting.draft_conv(node, SUFFIX, op, source, shape)
+    return [*made, msgspec.structs.replace(new, inplace=False)]
 
 
 def advise(context: Context, sites: tuple[Taps, ...], _options: DeadTapsOptions) -> contract.Advice:
@@ -173,94 +185,24 @@ def advise(context: Context, sites: tuple[Taps, ...], _options: DeadTapsOptions)
     site = max(sites, key=lambda site: (site.dead, context.cost.macs_of(site.anchor)))
     node = context.graph[site.anchor]
     inputs = " and ".join(drafting.extent(n.output.shape) for n in context.graph.model_inputs)
-    message = f"{_what(site)}: {_waste(site)}, at input {inputs}"
+    message = f"{words.what(site)}: {words.waste(site)}, at input {inputs}"
     others = [other for other in sites if other is not site]
     if others:
-        message += f"; {_beside(others)}"
+        message += f"; {words.beside(others)}"
     if not site.dead:
         return contract.Advice(
             message=message,
             instead="# a smaller dilation, a larger input, or without the layer\n"
-            f"{_smaller(node, site)}",
+            f"{words.smaller(node, site)}",
             risk="another function, retrain; the share is that of this input size only",
             severity=Severity.INFO,
         )
     return contract.Advice(
         message=message,
-        instead=_code(node, site),
+        instead=words.code(node, site),
         risk="same function at this input size only; a larger input or a smaller dilation would let "
         "the taps read data; weights of old checkpoints are cropped",
     )
-
-
-def _what(site: Taps) -> str:
-    """Return "3x3 kernel (dilation 36) on 28x28"."""
-    op = site.op
-    spread = f" (dilation {drafting.short(op.dilation)})" if max(op.dilation) > 1 else ""
-    size = drafting.extent([axis.size for axis in site.axes])
-    return f"{drafting.extent(op.kernel)} kernel{spread} {drafting.channels(op)} on {size}"
-
-
-def _waste(site: Taps) -> str:
-    kept, taps = drafting.extent([len(taps) for taps in site.kept]), site.op.taps
-    if not site.dead:
-        return f"only {site.share:.0%} of its products read data, the rest padding zeros"
-    wasted = 1 - math.prod(map(len, site.kept)) / taps
-    return (
-        f"only {kept} of {drafting.extent(site.op.kernel)} taps ever read data, {wasted:.0%} of its "
-        "MACs and weights meet padding zeros"
-    )
-
-
-def _beside(others: list[Taps]) -> str:
-    """Word the other convs of the line: how many have dead taps, how little the rest reads."""
-    parts = []
-    dead = sum(other.dead for other in others)
-    if dead:
-        parts.append(f"{dead} more with dead taps")
-    shares = [other.share for other in others if not other.dead]
-    if shares:
-        less = f"{min(shares):.0%}" if len(shares) == 1 else f"{min(shares):.0%} or more"
-        parts.append(f"{len(shares)} more read data with {less} of their products")
-    return ", ".join(parts)
-
-
-def _smaller(node: Node, site: Taps) -> str:
-    """Return the conv with half the dilation, and the padding that goes with it."""
-    op = site.op
-    dilation = tuple(max(1, d // 2) for d in op.dilation)
-    half = zip(op.padding, op.kernel, op.dilation, dilation, strict=True)
-    padding = tuple(
-        (max(0, a - (d - new) * (k - 1) // 2), max(0, b - (d - new) * (k - 1) // 2))
-        for (a, b), k, d, new in half
-    )
-    new = msgspec.structs.replace(op, dilation=dilation, padding=padding, padding_word="")
-    return drafting.chain_code(node, new)
-
-
-def _code(node: Node, site: Taps) -> str:
-    """Return the new layer, the padding that it cannot do itself, and the mapping of weights."""
-    new = site.new
-    lines = [drafting.chain_code(node, new)]
-    if any(before != after or before < 0 for before, after in new.padding):
-        sides = [side for pair in reversed(new.padding) for side in pair]
-        plain = msgspec.structs.replace(new, padding=((0, 0),) * len(new.kernel))
-        lines = [drafting.chain_code(node, plain), f"# on F.pad(x, {tuple(sides)})"]
-    return "\n".join([*lines, f"# old checkpoints, once: {_mapping(node, site)}"])
-
-
-def _mapping(node: Node, site: Taps) -> str:
-    weight = mixers.weight_of(node)
-    key = f'old["{weight.name if weight else "weight"}"]'
-    cut = ", ".join(_slice(taps) for taps in site.kept)
-    if any(param.role == "weight_part" for param in node.params):
-        return f"fold what computes the weight into it, then weight[:, :, {cut}]"
-    return f"{key} = {key}[:, :, {cut}]"
-
-
-def _slice(taps: range) -> str:
-    step = f":{taps.step}" if len(taps) > 1 and taps.step > 1 else ""
-    return f"{taps[0]}:{taps[-1] + 1}{step}"
 
 
 RULE = contract.Rule(
