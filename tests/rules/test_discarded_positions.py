@@ -222,6 +222,37 @@ def test_a_pyramid_on_the_first_published_resnet50():
     assert fires(Taps(), CODE, torch.empty(1, 3, 224, 224, device="meta")) == 0
 
 
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        (
+            nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 1, 2)),
+            "1 conv and what is between run on 16x16, and every reader keeps 1 of 4 positions: "
+            "with the stride moved up they do 9.2 of 36.9 kMACs",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(4, 64, 1), nn.ReLU6(), nn.Tanh(), nn.MaxPool2d(1, 2)),
+            "1 conv and what is between run on 16x16, and every reader keeps 1 of 4 positions: "
+            "with the stride moved up they do 16.4 of 65.5 kMACs",
+        ),
+        (
+            nn.Sequential(nn.Linear(16, 16), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1, 2)),
+            "norm, relu run on 16x16, and every reader keeps 1 of 4 positions: with the stride "
+            "moved up 2.0 of 8.0 KiB are written",
+        ),
+        (
+            nn.Sequential(nn.Linear(16, 16), nn.SiLU(), nn.Conv2d(4, 2, 1, 2)),
+            "silu runs on 16x16, and every reader keeps 1 of 4 positions: with the stride moved up "
+            "1.0 of 4.0 KiB are written",
+        ),
+    ],
+)
+def test_words_tell_what_is_saved(net, words):
+    """MACs in a unit that shows them; where there are none, the bytes that are written."""
+    (finding,) = convlint.lint(net.eval(), torch.randn(1, 4, 16, 16), select=[CODE]).findings
+    assert finding.message == words
+
+
 @pytest.mark.parametrize("name", ["legacy_seresnet50", "dpn68"])
 def test_models_of_timm_that_save_elementwise_work_alone(name):
     """Squeezes and activations before the norm keep their convolutions from moving."""
@@ -232,6 +263,7 @@ def test_models_of_timm_that_save_elementwise_work_alone(name):
     assert sum(finding.sites for finding in report.findings) == 3
     assert report.totals.macs == report.after.exact.macs
     assert report.totals.activation_bytes > report.after.exact.activation_bytes
+    assert all(" MiB are written" in finding.message for finding in report.findings)
 
 
 @pytest.mark.parametrize("name", ["resnet50", "densenet121", "shufflenet_v2_x1_0"])

@@ -52,6 +52,7 @@ He et al., arXiv 1512.03385 (the strides of ResNet-50); OpenVINO, StridesOptimiz
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,7 @@ from convlint.contract import Context, Refusal, Rewrite, Severity
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
+from convlint.ir.nodes import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +109,49 @@ def advise(
 ) -> contract.Advice:
     """Word the finding by its dearest region."""
     graph = context.graph
-    site = max(sites, key=lambda site: context.cost.macs_of(site.anchor))
-    node = graph[site.anchor]
+    site = max(sites, key=lambda site: _price(context, site))
     step, region = site.region.step, site.region
-    skipped = 1
-    for each in step:
-        skipped *= each
-    macs = sum(context.cost.macs_of(key) for key in region.inner)
-    layers = sum(isinstance(graph[key].op, ir.Conv) for key in region.inner)
-    what = f"{layers} conv{'' if layers == 1 else 's'} and what is between" if layers else node.kind
     among = "" if len(sites) == 1 else f" (the dearest of {len(sites)} places)"
     size = drafting.extent(graph[region.root].output.shape[2:])
     return contract.Advice(
-        message=f"{what}{among} run on {size}, and every reader keeps 1 of {skipped} positions: with "
-        f"the stride moved up they do {macs / skipped / 1e6:.1f} of {macs / 1e6:.1f} MMACs",
+        message=f"{_layers(graph, region)} on {size}{among}, and every reader keeps 1 of "
+        f"{math.prod(step)} positions: with the stride moved up {_left(context, site)}",
         instead=_code(graph, region),
         risk="same function; old checkpoints load as they are",
     )
+
+
+def _price(context: Context, site: Skipped) -> tuple[int, int]:
+    return context.cost.macs_of(site.anchor), context.graph[site.region.root].output.bytes
+
+
+def _layers(graph: ModelGraph, region: Region) -> str:
+    """Return "2 convs and what is between run", "norm runs" or "mul, add, relu run"."""
+    layers = sum(isinstance(graph[key].op, ir.Conv) for key in region.inner)
+    if layers:
+        return f"{layers} conv{'' if layers == 1 else 's'} and what is between run"
+    nodes = [graph[key] for key in region.inner]
+    busy = [node for node in nodes if not isinstance(node.op, ir.Identity)] or nodes
+    kinds = tuple(dict.fromkeys(_word(node) for node in busy))
+    return f"{', '.join(kinds)} run{'s' if len(kinds) == 1 else ''}"
+
+
+def _word(node: Node) -> str:
+    return node.op.fn if isinstance(node.op, (ir.Activation, ir.Elementwise)) else node.kind
+
+
+def _left(context: Context, site: Skipped) -> str:
+    """Return what the region does of its work on the read positions: in MACs, else in bytes."""
+    region, saved = site.region, context.saves(_edit(context.graph, site))
+    costs = [context.cost.nodes[key] for key in region.inner]
+    macs = sum(cost.macs for cost in costs)
+    if macs:
+        unit, scale = ("MMACs", 1e6) if macs >= 1e6 else ("kMACs", 1e3)
+        return f"they do {(macs - saved.macs) / scale:.1f} of {macs / scale:.1f} {unit}"
+    written = sum(cost.bytes_written for cost in costs)
+    unit, scale = ("MiB", 2**20) if written >= 2**20 else ("KiB", 2**10)
+    kept = written - saved.activation_bytes
+    return f"{kept / scale:.1f} of {written / scale:.1f} {unit} are written"
 
 
 def _code(graph: ModelGraph, region: Region) -> str:
