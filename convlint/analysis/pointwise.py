@@ -172,7 +172,17 @@ def resize_code(node: Node, x: str = "x") -> str:
     options = "" if op.mode == "nearest" else f', mode="{op.mode}"'
     options += ", align_corners=True" if op.align_corners else ""
     options += ", antialias=True" if op.antialias else ""
-    factors = {int(scale) if scale == int(scale) else 0 for scale in op.scale}
-    whole = factors.pop() if len(factors) == 1 else 0
-    target = f"scale_factor={whole}" if whole else f"size={size}"
-    return f"F.interpolate({x}, {target}{options})"
+    return f"F.interpolate({x}, {resize_target(op, size)}{options})"
+
+
+def resize_target(op: ir.Upsample, size: ir.Ints) -> str:
+    """Return "scale_factor=2" or "size=(65, 65)": the argument that gives these very positions.
+
+    Factors that were given are told as they are, since torch takes the positions from them; else
+    halves, quarters and eighths are, which are the same at other input sizes and exact in floats.
+    """
+    scale = op.factors or op.scale
+    if not op.factors and any(each * 8 != int(each * 8) for each in scale):
+        return f"size={size}"
+    plain = [int(each) if each == int(each) else each for each in scale]
+    return f"scale_factor={plain[0] if len(set(plain)) == 1 else tuple(plain)}"

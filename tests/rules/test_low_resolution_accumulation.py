@@ -232,3 +232,24 @@ def test_smp_fpn():
     report = convlint.lint(model, torch.zeros(1, 3, 64, 64), select=(CODE,))
     (finding,) = report.findings
     assert finding.message.startswith("3 upsampled maps are added at 1x128x16x16")
+
+
+def test_factors_that_torch_keeps_are_no_powers_of_two():
+    """8.3 times 3 is 24 positions, 8 times as many, but not those that doublings give."""
+    sizes = [(3, 3), (6, 6), (12, 12)]
+    net = Pyramid(lambda a, b, c: up(a, 8.3) + up(b, 4) + up(c, 2), sizes)
+    made = applied(net, CODE, torch.randn(1, 2, 24, 24))
+    factors = [node.kwargs.get("scale_factor") for node in made.module.graph.nodes]
+    assert len(made.changes) == 1
+    assert 8.3 in factors
+
+
+def test_the_code_tells_a_size_where_no_factor_gives_it():
+    """65 of 33: the size that the layer writes."""
+    net = Pyramid(lambda a, b: up_to(a, (65, 65)) + up_to(b, (65, 65)), [(33, 33), (33, 33)])
+    (finding,) = convlint.lint(net.eval(), torch.randn(1, 2, 65, 65), select=(CODE,)).findings
+    assert "up = nn.Upsample(size=(65, 65), mode='bilinear')" in finding.instead
+
+
+def up_to(x, size):
+    return F.interpolate(x, size=size, mode="bilinear")

@@ -261,6 +261,53 @@ def test_the_words():
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scale_factor": 2}, "scale_factor=2"),
+        ({"scale_factor": 3}, "scale_factor=3"),
+        ({"scale_factor": 1.5}, "scale_factor=1.5"),
+        ({"size": (12, 12)}, "scale_factor=1.5"),
+        ({"scale_factor": (2, 3)}, "scale_factor=(2, 3)"),
+        ({"size": (8, 20)}, "scale_factor=(1, 2.5)"),
+        ({"scale_factor": (1.25, 2)}, "scale_factor=(1.25, 2)"),
+        ({"scale_factor": 2.3}, "scale_factor=2.3"),
+        ({"scale_factor": (2, 1.7)}, "scale_factor=(2, 1.7)"),
+        ({"scale_factor": 2.3, "recompute_scale_factor": True}, "scale_factor=2.25"),
+        ({"scale_factor": 1.7, "recompute_scale_factor": True}, "scale_factor=1.625"),
+        ({"size": (15, 9)}, "scale_factor=(1.875, 1.125)"),
+        ({"size": (13, 11)}, "scale_factor=(1.625, 1.375)"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_the_code_gives_the_very_positions(options, words, mode):
+    """A factor where it is one, and what it gives is what was there, in all positions."""
+    _same_resize((8, 8), mode, options, words)
+
+
+@pytest.mark.parametrize(
+    ("low", "options", "words"),
+    [
+        ((33, 33), {"size": (65, 65)}, "size=(65, 65)"),
+        ((7, 3), {"size": (14, 7)}, "size=(14, 7)"),
+        ((3, 3), {"scale_factor": 2.3, "recompute_scale_factor": True}, "scale_factor=2"),
+        ((3, 3), {"scale_factor": 2.3}, "scale_factor=2.3"),
+    ],
+)
+def test_no_factor_is_made_up(low, options, words):
+    """65 of 33 is no short number: the sizes. 2.3 of 3 gives 6 positions that 2 does not give."""
+    _same_resize(low, "bilinear", options, words)
+
+
+def _same_resize(low, mode, options, words):
+    model = Grown(lambda x: F.interpolate(x, mode=mode, **options), nn.Conv2d(6, 4, 1))
+    (finding,) = convlint.lint(model.eval(), torch.randn(1, 6, *low), select=(CODE,)).findings
+    code = finding.instead.splitlines()[1].removeprefix("x = ")
+    assert f"({', '.join(['x', words])}" in code
+    x = torch.randn(1, 4, *low).double()
+    assert torch.equal(eval(code, {"F": F, "x": x}), F.interpolate(x, mode=mode, **options))
+
+
 def _segmentation(name, size):
     stubs.install()
     torchvision = pytest.importorskip("torchvision")

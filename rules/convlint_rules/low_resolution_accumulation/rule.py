@@ -58,7 +58,7 @@ from convlint_rules.low_resolution_accumulation import sums
 from convlint_rules.low_resolution_accumulation.sums import Group, Sum
 
 from convlint import contract
-from convlint.analysis import drafting
+from convlint.analysis import drafting, pointwise
 from convlint.contract import Context, Refusal, Rewrite, Severity
 from convlint.edit import GraphEdit
 from convlint.ir import nodes as ir
@@ -206,11 +206,14 @@ def _code(site: Accumulation) -> str:
     def word(group: Group, to: Group | None) -> str:
         inside = [next(names, "z") for _ in group.members]
         inside += [word(coarse, group) for coarse in group.coarser]
-        scale = group.op.scale if to is None else sums.steps(group, to)
-        factor = drafting.short([int(s) if s == int(s) else s for s in scale])  # type: ignore[misc]
+        op, size = group.op, group.members[0].output.shape[2:]
+        if to is not None:
+            op = msgspec.structs.replace(op, scale=sums.steps(group, to))
+        target = pointwise.resize_target(op, size)
+        factor = target.removeprefix("scale_factor=")
         name = f"up{factor}" if factor.isdigit() else "up"
-        corners = ", align_corners=True" if group.op.align_corners else ""
-        layers[name] = f"nn.Upsample(scale_factor={factor}, mode={group.op.mode!r}{corners})"
+        corners = ", align_corners=True" if op.align_corners else ""
+        layers[name] = f"nn.Upsample({target}, mode={op.mode!r}{corners})"
         return f"{name}({' + '.join(inside)})"
 
     parts += [word(group, None) for group in site.groups]

@@ -149,11 +149,11 @@ def groups(graph: ModelGraph, total: Sum) -> list[Group]:
 
 def _nest(group: Group, finer: list[Group]) -> bool:
     """Add a group to the next finer one that it can be upsampled to on the way, if any."""
-    if group.op.mode not in NEAREST or not _doubles(group.op.scale):
+    if group.op.mode not in NEAREST or not _doubles(group.op):
         return False
     for other in finer:
         ratio = steps(group, other)
-        if other.op.mode == group.op.mode and _doubles(other.op.scale) and _doubles(ratio):
+        if other.op.mode == group.op.mode and _doubles(other.op) and _powers(ratio):
             other.coarser.append(group)
             return True
     return False
@@ -164,6 +164,11 @@ def steps(coarse: Group, fine: Group) -> tuple[float, ...]:
     return tuple(b / a for a, b in zip(coarse.size, fine.size, strict=True))
 
 
-def _doubles(scale: tuple[float, ...]) -> bool:
+def _doubles(op: ir.Upsample) -> bool:
+    """Tell an interpolation by a power of 2, its positions computed with no other factor."""
+    return not op.factors and _powers(op.scale)
+
+
+def _powers(scale: tuple[float, ...]) -> bool:
     """Tell powers of 2: nearest neighbours of neighbours are then exactly nearest neighbours."""
     return all(s >= 1 and s == int(s) and int(s) & (int(s) - 1) == 0 for s in scale)
