@@ -74,6 +74,24 @@ def test_saves_all_but_the_largest_kernel():
     assert kinds == [nn.Conv2d]
 
 
+@pytest.mark.parametrize("groups", [1, 4])
+def test_a_tensor_added_to_its_own_conv_is_information(groups):
+    """No MACs are saved, the pass of the addition is; with a norm or another conv it is a warning."""
+    conv = nn.Conv2d(4, 4, 3, 1, 1, groups=groups)
+    x = torch.randn(1, 4, 8, 8)
+    (finding,) = convlint.lint(Branches(conv, None).eval(), x, select=[CODE]).findings
+    assert finding.severity == "info"
+    assert (finding.saving.macs, finding.saving.params) == (0, 0)
+    assert finding.saving.activation_bytes == 2 * x.numel() * 4  # the sum starts from 0.0
+    assert "a tensor is added to its own 3x3 conv 4->4" in finding.message
+    assert "# alone, 1 more on the middle tap" in finding.instead
+    assert len(applied(Branches(conv, None), CODE, x).changes) == 1
+    norm, point = nn.Sequential(conv, nn.BatchNorm2d(4)), nn.Conv2d(4, 4, 1, groups=groups)
+    for more in (Branches(norm, None), Branches(conv, nn.BatchNorm2d(4)), Branches(conv, point)):
+        (finding,) = convlint.lint(more.float().eval(), x, select=[CODE]).findings
+        assert finding.severity == "warning"
+
+
 def test_other_terms_stay():
     """A residual of another tensor is added as before."""
 

@@ -44,3 +44,18 @@ class Overparameterised(nn.Module):
         for branch in self.branches:
             total = total + branch(x)
         return self.head(torch.relu(total).mean((2, 3)))
+
+
+class Encoded(nn.Module):
+    """A depthwise convolution as positional encoding: an addition more, no MACs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 16, stride=16)
+        self.position = nn.Conv2d(32, 32, 3, padding=1, groups=32)  # expect: CL409
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.stem(x))
+        x = x + self.position(x)
+        return self.head(torch.relu(x).mean((2, 3)))

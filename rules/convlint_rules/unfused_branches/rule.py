@@ -3,7 +3,8 @@
 What it does
 ------------
 Finds sums whose terms are branches of one tensor, each a convolution, a batch norm, both or the
-tensor itself, with no activation inside: RepVGG, MobileOne and their like as they are trained.
+tensor itself, with no activation inside: RepVGG, MobileOne and their like as they are trained. Of
+x + conv(x) with no norm (positional encodings by a depthwise convolution) it tells as information.
 
 Why it costs
 ------------
@@ -22,7 +23,9 @@ or call what the class has for it before export: reparameterize(), switch_to_dep
 
 Savings
 -------
-MACs and weights of all branches but the one with the largest kernel, and their kernels' passes.
+MACs and weights of all branches but the one with the largest kernel, and their kernels' passes. Of
+x + conv(x) the addition's pass alone, no MACs: 8 % of the bytes that timm davit_tiny writes, and 0.99
+(eager) and 0.97 (ONNX Runtime) of its time on one thread of a CPU.
 
 Measured, time after / before in eager, torch.compile, ONNX Runtime, OpenVINO (docs/measured.md):
 timm mobileone_s0: 0.17, -, 0.29, 0.29; timm repvgg_a0: 0.67, -, 0.88, 0.85; mobileone_s0's second
@@ -79,6 +82,13 @@ class Sum:
     branches: tuple[Branch, ...]
     rest: tuple[Ref, ...]
     scalar: float
+
+    @property
+    def residual(self) -> bool:
+        """Whether it is one conv without a norm, and the tensor itself: x + conv(x)."""
+        convs = [branch for branch in self.branches if branch.conv is not None]
+        bare = not any(branch.norms for branch in self.branches)
+        return bare and len(convs) == 1 and len(self.branches) == 2
 
 
 def find(context: Context, _options: contract.Options) -> Iterator[Sum]:
@@ -185,22 +195,37 @@ def _edit(graph: ModelGraph, site: Sum) -> GraphEdit:
 
 
 def advise(context: Context, sites: tuple[Sum, ...], _options: contract.Options) -> contract.Advice:
-    """Word the finding by its dearest sum."""
+    """Word the finding by its dearest sum, one that saves a kernel before one that saves none."""
     graph = context.graph
-    site = max(sites, key=lambda site: context.cost.macs_of(site.anchor))
+    site = max(sites, key=lambda site: (not site.residual, context.cost.macs_of(site.anchor)))
     op = branches.merged(graph, site.branches, site.source, site.scalar)
     assert isinstance(op, ir.Conv)
-    kinds = ", ".join(branches.words(graph, branch) for branch in site.branches)
     among = "" if len(sites) == 1 else f" (the dearest of {len(sites)} sums)"
     node = graph[site.anchor]
+    code = drafting.chain_code(node, op)
+    hint = "  # or the class's own fuse() before export"
+    if site.residual:
+        hint = "  # alone, 1 more on the middle tap"
     return contract.Advice(
-        message=f"{len(site.branches)} linear branches of one tensor are summed{among}: {kinds}; one "
-        f"{drafting.extent(op.kernel)} {drafting.channels(op)} does the same",
-        instead=f"{drafting.conv_code(op)}  # or the class's own fuse() before export"
-        if not drafting.is_functional(node)
-        else drafting.chain_code(node, op),
+        message=_message(graph, site, op, among),
+        instead=code if drafting.is_functional(node) else f"{code}{hint}",
         risk="same function in eval mode, not in training; fuse after loading a checkpoint: convlint "
         "apply makes the new weights",
+        severity=Severity.INFO if site.residual else None,
+    )
+
+
+def _message(graph: ModelGraph, site: Sum, op: ir.Conv, among: str) -> str:
+    kernel = drafting.extent(op.kernel)
+    if site.residual:
+        return (
+            f"a tensor is added to its own {kernel} conv {drafting.channels(op)}{among}: a kernel with "
+            "1 more on the middle tap does the same without the addition's pass"
+        )
+    kinds = ", ".join(branches.words(graph, branch) for branch in site.branches)
+    return (
+        f"{len(site.branches)} linear branches of one tensor are summed{among}: {kinds}; one "
+        f"{kernel} {drafting.channels(op)} does the same"
     )
 
 
