@@ -52,4 +52,4 @@ def taps_of(graph: ModelGraph, node: Node) -> Taps | None:
     border = border_of(graph, node, node.op)
     axes = axes_of(border.op, graph.spec(border.source).shape, node.output.shape)
     kept = tuple(axis.kept for axis in axes)
-    return Taps(node.id, (node.id, *border.pads), border, axes, kept)
+    return Taps(node.id, (node.id,), border, axes, kept)
