@@ -23,8 +23,20 @@ def emit(graph: fx.Graph, node: ir.Node, inputs: Inputs, before: tuple[ir.Ints, 
     """
     emitter = _EMITTERS.get(type(node.op))
     if emitter is None:
-        raise ApplyError(f"a new {node.kind} cannot be emitted")
+        raise ApplyError(f"{_unknown(node)} cannot be emitted")
     return emitter(graph, node, inputs, before)
+
+
+def _unknown(node: ir.Node) -> str:
+    if not isinstance(node.op, ir.Opaque):
+        return f"a new {node.kind}"
+    at = f" at {node.called_at.path}:{node.called_at.line}" if node.called_at else ""
+    written = node.op.target == "written"
+    return (
+        f"a write into a part of {node.id.partition('__')[0]}{at}"
+        if written
+        else f"{node.op.target}{at}"
+    )
 
 
 def _activation(graph: fx.Graph, node: ir.Node, inputs: Inputs, _: Any) -> fx.Node:

@@ -209,6 +209,19 @@ def test_what_runs_on_values_is_refused():
         apply(Task(Branching(), (x,), {}, (_rule("tests.applying.wrong:same"),)))
 
 
+def test_a_write_that_cannot_be_made_again_is_named():
+    """A part of two axes written in place: the error names the tensor and the line."""
+
+    class Padded(Two):
+        def forward(self, x):
+            batch = x.new_full((1, 3, 8, 8), 0.0)
+            batch[0, :, :4, :4].copy_(x[0])
+            return super().forward(batch)
+
+    with pytest.raises(ApplyError, match=r"a write into a part of new_full at .*test_rewritten"):
+        apply(Task(Padded(), (torch.randn(1, 3, 4, 4),), {}, (_rule("tests.applying.wrong:same"),)))
+
+
 def test_a_model_without_weights_is_refused():
     """Meta tensors have no content to carry."""
     with torch.device("meta"):
