@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fnmatch
+import gc
 import io
 import logging
 import statistics
@@ -102,6 +103,7 @@ def sweep(zoo: str, match: str, limit: int) -> int:
     for entry in zoos.entries(zoo):
         if not fnmatch.fnmatch(entry.name, match) or (limit and len(results) >= limit):
             continue
+        _forget()
         with contextlib.redirect_stdout(io.StringIO()):
             result = read_one(entry)
         results.append(result)
@@ -111,6 +113,13 @@ def sweep(zoo: str, match: str, limit: int) -> int:
             print(f"  {result.name:40} {result.status:9} {counts} {result.words[:200]}", flush=True)
     _summary(zoo, results)
     return sum(r.status == "failed" for r in results)
+
+
+def _forget() -> None:
+    """Leave the garbage collector nothing of the models before, as in a process of its own."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 def _summary(zoo: str, results: list[Result]) -> None:

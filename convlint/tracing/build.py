@@ -18,6 +18,11 @@ _EMPTY = frozenset(
     [torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.normal]
 )
 _ALWAYS_META = frozenset([torch.empty, torch.rand, torch.randn, torch.normal])
+_FILLS = frozenset(
+    getattr(torch.Tensor, f"{name}_")
+    for name in "add bernoulli clamp div erfinv fill mul normal sub uniform zero".split()
+)
+"""What initialisers do to a weight; on meta torch takes a millisecond for each, to no effect."""
 
 
 class MetaWeights(TorchFunctionMode):
@@ -33,11 +38,20 @@ class MetaWeights(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if tensors.only_moves(func, args, kwargs):
             return args[0]
+        if func in _FILLS and _is_without_content(*args, *kwargs.values()):
+            return args[0]
         if func in _EMPTY and (func in _ALWAYS_META or _size(args, kwargs) > SMALL):
             kwargs["device"] = torch.device("meta")
         elif "device" in kwargs and func.__name__ not in ("to",):
             kwargs["device"] = torch.device("cpu")
         return func(*args, **kwargs)
+
+
+def _is_without_content(tensor: torch.Tensor, *others: Any) -> bool:
+    """Tell whether a call fills a meta tensor with what numbers say, and torch allows that."""
+    frozen = tensor.requires_grad and torch.is_grad_enabled()
+    numbers = all(isinstance(other, (int, float, torch.Generator, type(None))) for other in others)
+    return tensor.device.type == "meta" and numbers and not frozen
 
 
 def _size(args: Any, kwargs: dict[str, Any]) -> int:

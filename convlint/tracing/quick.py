@@ -33,9 +33,18 @@ def of_layer(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def of_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the result of an activation or of ``torch.cat``, or None where torch is to say."""
+    """Return the result of a function that is common in models, or None where torch is to say.
+
+    These are activations, ``torch.cat``, the norms of ``torch.nn.functional``, and arithmetic with
+    a number or with a tensor of the same shape.
+    """
     if func in _JOINS:
         return _joined(*args, **kwargs) if _is_join(args, kwargs) else None
+    if func in _NORMS:
+        return _normed(_NORMS[func], args, kwargs)
+    if func in _ARITHMETIC:
+        fits = len(args) == 2 and not kwargs and _is_plain(args[0]) and _is_like(*args)
+        return (args[0] if _writes(func) else _like(args[0])) if fits else None
     if func not in _SAME_SHAPE or len(args) != 1 or not kwargs.keys() <= _HARMLESS:
         return None
     (x,) = args
@@ -66,6 +75,24 @@ def _joined(tensors: Any, dim: Any = 0, *, axis: Any = None) -> Any:
     size = sum(x.shape[dim] for x in tensors)
     shape = tuple(first.shape)
     return _like(first, (*shape[:dim], size, *shape[dim + 1 :]))
+
+
+def _normed(fits: Callable[..., bool], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        plain = bool(args) and _is_plain(args[0]) and fits(*args, **kwargs)
+    except (AttributeError, IndexError, TypeError):
+        return None  # torch's own error says what is wrong
+    return _like(args[0]) if plain else None
+
+
+def _is_like(x: torch.Tensor, other: Any) -> bool:
+    if type(other) in (int, float):
+        return True
+    return _is_plain(other) and other.shape == x.shape and other.dtype == x.dtype
+
+
+def _writes(func: Callable[..., Any]) -> bool:
+    return func.__name__.endswith("_")
 
 
 def _is_plain(x: Any) -> bool:
@@ -102,6 +129,34 @@ def _batch_norm(axes: tuple[int, ...]) -> Callable[[Any, torch.Tensor], bool]:
         return _fits(x, (x.shape[1],), *statistics, layer.weight, layer.bias)
 
     return fits
+
+
+def _function_batch_norm(
+    x: torch.Tensor,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    training: bool = False,
+    *_: float,
+    **__: float,
+) -> bool:
+    if training or running_mean is None or running_var is None or x.dim() < 2 or not x.numel():
+        return False
+    return _fits(x, (x.shape[1],), running_mean, running_var, weight, bias)
+
+
+def _function_layer_norm(
+    x: torch.Tensor,
+    normalized_shape: tuple[int, ...],
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    eps: float = 1e-5,
+) -> bool:
+    del eps
+    sizes = tuple(normalized_shape)
+    ends = x.dim() >= len(sizes) > 0 and tuple(x.shape[x.dim() - len(sizes) :]) == sizes
+    return ends and x.numel() > 0 and _fits(x, sizes, weight, bias)
 
 
 def _group_norm(layer: Any, x: torch.Tensor) -> bool:
@@ -164,6 +219,15 @@ _SAME_SHAPE = frozenset(
         torch.Tensor.relu,
         torch.Tensor.relu_,
     ]
+)
+_NORMS: dict[Callable[..., Any], Callable[..., bool]] = {
+    F.batch_norm: _function_batch_norm,
+    F.layer_norm: _function_layer_norm,
+}
+_ARITHMETIC = frozenset(
+    getattr(room, f"{name}{end}")
+    for name in ("add", "sub", "mul", "div", "true_divide")
+    for room, end in ((torch, ""), (torch.Tensor, ""), (torch.Tensor, "_"))
 )
 _JOINS = (torch.cat, torch.concat, torch.concatenate)
 _IN_PLACE = (torch.relu_, torch.Tensor.relu_)

@@ -62,7 +62,7 @@ def every_module(model: nn.Module) -> Iterator[nn.Module]:
                 continue
             seen.add(id(value))
             yield value
-            plain = [v for v in vars(value).values() if isinstance(v, (list, tuple, dict))]
+            plain = [v for v in vars(value).values() if isinstance(v, (list, tuple, dict)) and v]
             waiting += [*reversed(plain), *reversed(list(value.children()))]
         elif isinstance(value, (list, tuple)):
             waiting += [v for v in reversed(value) if isinstance(v, (nn.Module, list, dict))]

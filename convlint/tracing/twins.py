@@ -143,7 +143,8 @@ def kept(model: nn.Module) -> Iterator[None]:
         finally:
             for module, attributes, containers in saved:
                 for container, content in containers:
-                    _refill(container, content)
+                    if container or content:
+                        _refill(container, content)
                 module.__dict__.clear()
                 module.__dict__.update(attributes)
 
@@ -155,6 +156,8 @@ def _containers(module: nn.Module) -> list[tuple[Any, Any]]:
 
 
 def _copied(container: Any) -> Any:
+    if not container:  # as most of the dicts of a module are
+        return ()
     if isinstance(container, dict):
         return list(container.items())
     return list(container)

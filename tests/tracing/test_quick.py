@@ -96,6 +96,68 @@ def test_an_activation_gives_what_torch_gives(func: object) -> None:
     assert quick.of_function(F.silu, (x,), {"inplace": True}) is x
 
 
+@pytest.mark.parametrize("func", sorted(quick._ARITHMETIC, key=_named), ids=_named)
+@pytest.mark.parametrize("other", [2, 0.5, meta(IMAGE)], ids=["int", "float", "tensor"])
+def test_arithmetic_gives_what_torch_gives(func: Any, other: Any) -> None:
+    """With a number, or a tensor of the same shape; what writes in place returns its input."""
+    x = meta(IMAGE)
+    mine, theirs = quick.of_function(func, (x, other), {}), func(x, other)
+    assert mine is not None
+    assert (mine.shape, mine.dtype, mine.stride()) == (theirs.shape, theirs.dtype, theirs.stride())
+    assert (mine is x) == (theirs is x)
+
+
+@pytest.mark.parametrize("func", sorted(quick._ARITHMETIC, key=_named), ids=_named)
+def test_arithmetic_that_is_not_plain_is_left_to_torch(func: Any) -> None:
+    """Broadcasting, promotion, other layouts, options, and values that are there."""
+    x = meta(IMAGE)
+    turned = meta((5, 6, 8, 2)).permute(3, 2, 1, 0)
+    others = [meta((2, 8, 1, 1)), meta(IMAGE, dtype=torch.float64), turned, 1j, True]
+    for other in (*others, torch.ones(IMAGE)):
+        assert quick.of_function(func, (x, other), {}) is None
+    assert quick.of_function(func, (meta(IMAGE, dtype=torch.int64), 2), {}) is None
+    assert quick.of_function(func, (x, 2), {"out": x}) is None
+    assert quick.of_function(func, (x,), {}) is None
+
+
+W = (8,)
+NORMS = [
+    (F.batch_norm, (meta(IMAGE), meta(W), meta(W)), {}),
+    (F.batch_norm, (meta((2, 8)), meta(W), meta(W), meta(W), meta(W), False, 0.1, 1e-5), {}),
+    (F.batch_norm, (meta(IMAGE), meta(W), meta(W)), {"weight": meta(W), "eps": 1e-3}),
+    (F.layer_norm, (meta((2, 3, 8)), W), {}),
+    (F.layer_norm, (meta((2, 3, 8)), [8], meta(W), meta(W), 1e-6), {}),
+    (F.layer_norm, (meta(IMAGE), (6, 5)), {"weight": meta((6, 5))}),
+]
+OTHER_NORMS = [
+    (F.batch_norm, (meta(IMAGE), None, None, None, None, True), {}),
+    (F.batch_norm, (meta(IMAGE), meta(W), meta(W)), {"training": True}),
+    (F.batch_norm, (meta(IMAGE), meta(W), meta((4,))), {}),
+    (F.batch_norm, (meta(IMAGE), meta(W)), {}),
+    (F.batch_norm, (meta(W), meta(W), meta(W)), {}),
+    (F.layer_norm, (meta((2, 3, 8)), (4,)), {}),
+    (F.layer_norm, (meta((2, 3, 8)), W, meta(W, dtype=torch.float64)), {}),
+    (F.layer_norm, (meta((2, 3, 8)), W), {"axis": 1}),
+    (F.layer_norm, (meta((2, 3, 8)), 8), {}),
+]
+
+
+@pytest.mark.parametrize(("func", "args", "kwargs"), NORMS)
+def test_a_functional_norm_gives_what_torch_gives(func: Any, args: Any, kwargs: Any) -> None:
+    """Shape, dtype and strides of the norms as functions, in eval mode."""
+    mine, theirs = quick.of_function(func, args, kwargs), func(*args, **kwargs)
+    assert mine is not None
+    assert (mine.shape, mine.dtype, mine.stride()) == (theirs.shape, theirs.dtype, theirs.stride())
+
+
+@pytest.mark.parametrize(("func", "args", "kwargs"), OTHER_NORMS)
+def test_a_functional_norm_that_is_not_plain_is_left_to_torch(
+    func: Any, args: Any, kwargs: Any
+) -> None:
+    """Batch statistics, sizes that do not fit, arguments that torch does not take."""
+    assert quick.of_function(func, args, kwargs) is None
+
+
 @pytest.mark.parametrize(
     ("shapes", "options"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import fx, nn
@@ -28,7 +28,8 @@ def spec_of(node: fx.Node) -> TensorSpec:
 class Call:
     """A call: its canonical name ("conv2d", "add", "getitem"), arguments and output specs.
 
-    Arguments that are tensors are fx nodes. ``layer`` is the leaf module of a module call.
+    Arguments that are tensors are fx nodes: ``tensors`` are all of them in order, those in lists
+    included. ``layer`` is the leaf module of a module call.
     """
 
     name: str
@@ -36,6 +37,13 @@ class Call:
     kwargs: dict[str, Any]
     record: CallRecord
     layer: nn.Module | None = None
+    tensors: list[fx.Node] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look for the tensors once; handlers ask for them often."""
+        found: list[fx.Node] = []
+        _collect((self.args, self.kwargs), found)
+        object.__setattr__(self, "tensors", found)
 
     def arg(self, place: int, key: str, default: Any = None) -> Any:
         """Return the argument at ``place`` or under ``key``."""
@@ -47,13 +55,6 @@ class Call:
     def source(self) -> fx.Node:
         """The first tensor argument."""
         return self.tensors[0]
-
-    @property
-    def tensors(self) -> list[fx.Node]:
-        """All tensor arguments in order, those in lists included."""
-        found: list[fx.Node] = []
-        _collect((self.args, self.kwargs), found)
-        return found
 
     @property
     def shape(self) -> tuple[int, ...]:
