@@ -86,11 +86,12 @@ class _Written(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         value = self.source.values.get(node.id)
-        if value is not None:
-            try:
-                return ast.Constant(ast.literal_eval(value))
-            except (ValueError, TypeError, SyntaxError):
-                raise OpenExpressionError from None
-        if node.id in BUILTINS:
+        if value is None and node.id in BUILTINS:
             return node
-        raise OpenExpressionError
+        try:
+            found = None if value is None else ast.literal_eval(value)
+        except (ValueError, TypeError, SyntaxError):
+            found = None
+        if found is None:  # or a global that is None until something sets it
+            raise OpenExpressionError
+        return ast.Constant(found)

@@ -87,15 +87,21 @@ def _inferred(model: nn.Module) -> Iterator[Inputs]:
     for place, (shape, dtype) in enumerate(_shapes(model)):
         yield tuple(_named_like(argument, shape, dtype) for argument in arguments)
         if 1 < len(arguments) <= _MOST_MIXED and place < 2 and len(shape) > 2:
-            for widths in itertools.product(_widths(model), repeat=len(arguments)):
-                if len(set(widths)) > 1:
+            for channels in itertools.product(widths(model), repeat=len(arguments)):
+                if len(set(channels)) > 1:
                     yield tuple(
                         _named_like(argument, (1, width, *shape[2:]), dtype)
-                        for argument, width in zip(arguments, widths, strict=True)
+                        for argument, width in zip(arguments, channels, strict=True)
                     )
 
 
-def _widths(model: nn.Module) -> list[int]:
+def inferred(model: nn.Module, shape: tuple[int, ...]) -> Inputs:
+    """Return an input list with this shape for every argument."""
+    dtype = _float_of(model)
+    return tuple(_named_like(argument, shape, dtype) for argument in _required(model))
+
+
+def widths(model: nn.Module) -> list[int]:
     """Return the channels that the first convs read, each once: what inputs may have."""
     convs = (m for m in model.modules() if isinstance(m, nn.modules.conv._ConvNd))
     return list(dict.fromkeys(conv.in_channels for conv in convs if conv.in_channels <= 16))[:3]
@@ -141,11 +147,12 @@ def _shapes(model: nn.Module) -> Iterator[tuple[tuple[int, ...], str]]:
                 yield shape, dtype
         else:
             for channels in dict.fromkeys((width, 3, 1)):
-                for sizes in _sizes(int(kind)):
-                    yield (1, channels, *sizes), dtype
+                for lengths in sizes(int(kind)):
+                    yield (1, channels, *lengths), dtype
 
 
-def _sizes(axes: int) -> Iterator[tuple[int, ...]]:
+def sizes(axes: int) -> Iterator[tuple[int, ...]]:
+    """Yield lengths of so many spatial axes, in the order to try them."""
     if axes == 1:
         yield from ((length,) for length in _LENGTHS_1D)
     elif axes == 3:

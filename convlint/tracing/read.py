@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import fx, nn
 
 from convlint.ir.graph import ModelGraph
 from convlint.ir.validate import validate
-from convlint.tracing import build, failures, inputs, load, stubs, twins
+from convlint.tracing import build, failures, inputs, load, stubs, twins, unpacked
 from convlint.tracing.failures import ReadError
 from convlint.tracing.lowering import lower
 from convlint.tracing.sources import ConstructorLines, Locator
@@ -90,7 +91,9 @@ def read_model(model: nn.Module, request: Request, locator: Locator) -> Reading:
     """
     first: Failure | None = None
     tried: list[tuple[InputSpec, ...]] = []
-    for specs in inputs.candidates(request, model):
+    asked: set[int] = set()
+    waiting: Iterator[inputs.Inputs] = inputs.candidates(request, model)
+    while (specs := next(waiting, None)) is not None:
         tried.append(specs)
         trace, reading = _attempt(model, specs, locator, request.outputs)
         if reading is not None:
@@ -100,6 +103,10 @@ def read_model(model: nn.Module, request: Request, locator: Locator) -> Reading:
         first = first or failure
         if isinstance(trace.stopped, _HOPELESS) or len(tried) > _ATTEMPTS:
             break
+        axes = unpacked.axes_wanted(trace.stopped, specs)
+        if axes is not None and axes not in asked:
+            asked.add(axes)
+            waiting = itertools.chain(unpacked.with_axes(model, axes), waiting)
     assert first is not None
     return _last_resort(model, request, locator, _with_tried(first, tried))
 

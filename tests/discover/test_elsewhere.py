@@ -62,6 +62,7 @@ def test_literal_calls_of_the_project(tmp_path: Path, text: str, expected: tuple
     [
         "from nets.m import Net\nimport sys\nNet(3, len(sys.argv))\n",
         "from nets.m import Net\ndef make(width):\n    return Net(3, width)\n",
+        "from nets.m import Net\nw = None\ndef main():\n    Net(3, w)\n",
         "from other import Net\nNet(3, 8)\n",
         "class Net: pass\nNet(3, 8)\n",
         "from nets.m import Net\nNet(3, 8\n",

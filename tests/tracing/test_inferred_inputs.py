@@ -87,3 +87,24 @@ def test_a_failure_tells_which_shapes_were_tried() -> None:
     assert "1x3x224x224" in message and "12345" in message
     assert "also tried 1x3x32x32, 1x3x28x28, 1x3x64x64, and" in message
     assert reply.failure.fix.endswith("or which arguments: --model 'Sequential(...)'")
+
+
+class Waves(nn.Module):
+    """Folds a wave of three axes into maps, as discriminators of sound do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, (5, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, channels, length = x.shape
+        return self.conv(x.view(batch, channels, length // 2, 2))
+
+
+def test_unpacking_tells_how_many_axes_there_are() -> None:
+    """A first layer for maps, in a model that takes sequences: the error says so."""
+    reply = read_instance(Waves(), (), {}, target="net")
+    assert (reply.status, reply.failure) == ("complete", None)
+    assert [len(spec.shape) for spec in reply.inputs] == [3]
+    reply = read_instance(Waves(), (torch.zeros(1, 1, 8, 8),), {}, target="net")
+    assert reply.failure is not None and "(expected 3)" in reply.failure.message
