@@ -57,6 +57,15 @@ class Block:
         """Return what a name is bound to, here or in the module, where that is one thing."""
         return self.names[name] if name in self.names else self.source.values.get(name)
 
+    def before(self, name: ast.Name) -> ast.expr | None:
+        """Return what a name was bound to last in the lines above, where it is bound again below."""
+        found = None
+        for assignment in self.assignments:
+            bound = any(isinstance(t, ast.Name) and t.id == name.id for t in assignment.targets)
+            if bound and assignment.lineno < name.lineno:
+                found = assignment
+        return None if found is None else found.value
+
     def closed(self, node: ast.expr) -> str:
         """Return ``node`` as an expression of the module's namespace, locals put in.
 
@@ -116,7 +125,9 @@ def _block(
         source=source,
         names=names,
         calls=tuple(sorted(calls, key=lambda call: (call.lineno, call.col_offset))),
-        assignments=tuple(node for node in nodes if isinstance(node, ast.Assign)),
+        assignments=tuple(
+            sorted((n for n in nodes if isinstance(n, ast.Assign)), key=lambda node: node.lineno)
+        ),
         words=frozenset(node.id for node in nodes if isinstance(node, ast.Name)),
         owner=owner,
         line=line,

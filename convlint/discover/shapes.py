@@ -214,7 +214,7 @@ def _tensor(block: Block, node: ast.expr, depth: int = 0) -> InputSpec | None:
     if depth > 8:
         return None
     if isinstance(node, ast.Name):
-        bound = block.lookup(node.id)
+        bound = block.lookup(node.id) or block.before(node)
         return None if bound is None else _tensor(block, bound, depth + 1)
     if not isinstance(node, ast.Call):
         return None

@@ -135,6 +135,15 @@ def test_inputs_that_the_file_shows(
     assert shapes(tmp_path, NET + code) == expected
 
 
+def test_a_name_that_is_bound_again_is_what_it_was_above(tmp_path: Path) -> None:
+    """``x = net(x, s)`` takes the x of the lines before."""
+    text = NET + (
+        "if __name__ == '__main__':\n    net = Net(3)\n    x = torch.randn(2, 1, 24, 24)\n"
+        "    s = torch.randn(2, 1, 1, 1)\n    x = net(x, s)\n    print(x.shape)\n"
+    )
+    assert shapes(tmp_path, text)[0] == [(2, 1, 24, 24), (2, 1, 1, 1)]
+
+
 def test_what_is_passed_to_the_model_comes_first(tmp_path: Path) -> None:
     """A tensor that the model is called with beats one that only stands beside it."""
     code = """
