@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +27,10 @@ def expressions_elsewhere(
     ``names`` are a class of ``source`` and the functions there that return one. A call counts
     where its file imports the name from ``source``; the nearest files come first.
     """
-    called = re.compile(rb"\b(?:%s)\s*\(" % b"|".join(re.escape(n.encode()) for n in names))
+    named = re.compile(rb"\b(?:%s)\b" % b"|".join(re.escape(n.encode()) for n in names))
     found: dict[str, None] = {}
     for file in _near(source.file):
-        other = project.source_at(file) if called.search(_text(file)) else None
+        other = project.source_at(file) if named.search(_text(file)) else None
         for block in blocks_of(other) if other is not None else ():
             found.update(dict.fromkeys(_calls(block, source, names, project)))
         if len(found) >= MAX_CALLS:
@@ -54,20 +55,21 @@ def _calls(
     block: Block, source: SourceFile, names: frozenset[str], project: Project
 ) -> Iterator[str]:
     for call in block.calls:
-        name = dotted(call.func).rpartition(".")[2]
-        if name not in names or not _leads_to(block.source, call.func, source, name, project):
-            continue
-        try:
-            yield f"{name}({_arguments(block, call)})"
-        except OpenExpressionError:
-            continue
+        name = _name_in(source, block.source, call.func, names, project)
+        if name:
+            with contextlib.suppress(OpenExpressionError):
+                yield f"{name}({_arguments(block, call)})"
 
 
-def _leads_to(
-    other: SourceFile, func: ast.expr, source: SourceFile, name: str, project: Project
-) -> bool:
-    place = project.find(other, other.canonical(func)) or project.starred(other, dotted(func))
-    return place is not None and (place[0].file, place[1]) == (source.file, name)
+def _name_in(
+    source: SourceFile, other: SourceFile, func: ast.expr, names: frozenset[str], project: Project
+) -> str:
+    """Return which of ``names`` a function of another file is, "" for none of them."""
+    path = other.canonical(func)
+    if path.rpartition(".")[2] not in names:
+        return ""
+    place = project.find(other, path) or project.starred(other, dotted(func))
+    return place[1] if place is not None and place[0].file == source.file else ""
 
 
 def _arguments(block: Block, call: ast.Call) -> str:

@@ -48,7 +48,7 @@ def asked(tmp_path: Path, target: str = "nets/m.py", **files: str) -> tuple[str,
         ("import nets.m as m\ndef main():\n    m.Net(size=1, width=2 * 4)\n", ("Net(size=1, width=2 * 4)",)),
         ("from nets import m\nW = 16\nif __name__ == '__main__':\n    n = 4\n    m.Net(n, W)\n", ("Net(4, 16)",)),
         ("from nets.m import *\ndef test_net():\n    Net(3, 4)\n    Net(3, 5)\n", ("Net(3, 4)", "Net(3, 5)")),
-        ("from nets.m import net as make\nx = make(8)\n", ()),
+        ("from nets.m import net as make\nx = make(8)\n", ("net(8)",)),
         ("from nets.m import net\nx = net(8)\n", ("net(8)",)),
     ],
 )  # fmt: skip
