@@ -217,6 +217,10 @@ class _Closer(ast.NodeTransformer):
             raise OpenExpressionError
         return node
 
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        default = self.block.source.command_line.value(node)
+        return self.generic_visit(node) if default is None else default
+
     def visit_Call(self, node: ast.Call) -> ast.Call:
         if dotted(node.func).rpartition(".")[2] in OUTSIDE:
             raise OpenExpressionError

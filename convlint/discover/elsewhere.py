@@ -8,15 +8,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from convlint.discover.blocks import Block, OpenExpressionError, blocks_of
+from convlint.discover.blocks import MAX_DEPTH, Block, OpenExpressionError, blocks_of
 from convlint.discover.project import Project
-from convlint.discover.source import BUILTINS, SourceFile, dotted
+from convlint.discover.source import SourceFile, dotted
 from convlint.discover.targets import python_files
 from convlint.settings import project_root
 
 MAX_FILES = 1000
 MAX_BYTES = 1 << 20
 MAX_CALLS = 4
+_PLAIN = frozenset("abs bool dict float int len list max min range round sum tuple".split())
+"""Builtins that an expression of another file may use."""
 
 
 def expressions_elsewhere(
@@ -81,19 +83,23 @@ def _arguments(block: Block, call: ast.Call) -> str:
 
 
 class _Written(ast.NodeTransformer):
-    """Puts the literals in that the module's names stand for; raises at any other name."""
+    """Puts in what the module's names and options stand for; raises where a name is left."""
 
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, source: SourceFile, depth: int = 0) -> None:
         self.source = source
+        self.depth = depth
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         value = self.source.values.get(node.id)
-        if value is None and node.id in BUILTINS:
+        if value is None and node.id in _PLAIN:
             return node
-        try:
-            found = None if value is None else ast.literal_eval(value)
-        except (ValueError, TypeError, SyntaxError):
-            found = None
-        if found is None:  # or a global that is None until something sets it
+        unset = isinstance(value, ast.Constant) and value.value is None
+        if value is None or unset or self.depth > MAX_DEPTH:
             raise OpenExpressionError
-        return ast.Constant(found)
+        copied = ast.parse(ast.unparse(value), mode="eval").body
+        result: ast.expr = _Written(self.source, self.depth + 1).visit(copied)
+        return result
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        default = self.source.command_line.value(node)
+        return self.generic_visit(node) if default is None else default

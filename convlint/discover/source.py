@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from convlint.discover.commandline import CommandLine, command_line
 from convlint.ir.nodes import SourceSpan
 
 BUILTINS = frozenset(dir(builtins))
@@ -41,6 +42,11 @@ class SourceFile:
     def returns(self) -> dict[str, frozenset[str]]:
         """Each function with the names whose calls it returns."""
         return {name: _returned(function) for name, function in self.functions.items()}
+
+    @cached_property
+    def command_line(self) -> CommandLine:
+        """The options that the file declares, with their defaults."""
+        return command_line(self.tree)
 
     def canonical(self, node: ast.expr) -> str:
         """Return the dotted path of a name or attribute, its first part seen through imports."""

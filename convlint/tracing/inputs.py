@@ -146,7 +146,11 @@ def _shapes(model: nn.Module) -> Iterator[tuple[tuple[int, ...], str]]:
             for shape in ((1, width), (1, 64, width), (1, 1, width)):
                 yield shape, dtype
         else:
-            for channels in dict.fromkeys((width, 3, 1)):
+            for lengths in sizes(int(kind)):
+                yield (1, width, *lengths), dtype
+            for lengths in itertools.islice(sizes(int(kind)), 2):
+                yield (1, *lengths, width), dtype  # a model that moves its channels itself
+            for channels in [n for n in (3, 1) if n != width]:
                 for lengths in sizes(int(kind)):
                     yield (1, channels, *lengths), dtype
 

@@ -50,6 +50,12 @@ def asked(tmp_path: Path, target: str = "nets/m.py", **files: str) -> tuple[str,
         ("from nets.m import *\ndef test_net():\n    Net(3, 4)\n    Net(3, 5)\n", ("Net(3, 4)", "Net(3, 5)")),
         ("from nets.m import net as make\nx = make(8)\n", ("net(8)",)),
         ("from nets.m import net\nx = net(8)\n", ("net(8)",)),
+        (
+            "import argparse\nfrom nets.m import Net\nparser = argparse.ArgumentParser()\n"
+            "parser.add_argument('--hidden', type=int, default=8)\nargs = parser.parse_args()\n"
+            "n = 3\nw = args.hidden * n\nmodel = Net(n, w)\n",
+            ("Net(3, 8 * 3)",),
+        ),
     ],
 )  # fmt: skip
 def test_literal_calls_of_the_project(tmp_path: Path, text: str, expected: tuple[str, ...]) -> None:

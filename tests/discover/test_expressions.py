@@ -102,6 +102,30 @@ def test_calls_that_only_a_run_knows_are_dropped(tmp_path: Path, text: str) -> N
     assert expressions(tmp_path, NET + "if __name__ == '__main__':\n" + text) == ()
 
 
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("'--n-out', type=int, default=7", ("Net(7, 7 * 2)",)),
+        ("'-n', '--n_out', default=7", ("Net(7, 7 * 2)",)),
+        ("'-n', dest='n_out', default=7", ("Net(7, 7 * 2)",)),
+        ("'--n_out', type=int", ()),
+        ("'--n_out', default=os.cpu_count()", ()),
+        ("'--n_out', type=int, default=None", ()),
+    ],
+)
+def test_options_have_their_defaults(
+    tmp_path: Path, option: str, expected: tuple[str, ...]
+) -> None:
+    """What a script builds when it is run without a word, whatever its functions are called."""
+    text = (
+        "import argparse\nimport os\ndef get_args():\n    parser = argparse.ArgumentParser()\n"
+        f"    parser.add_argument({option})\n    return parser.parse_args()\n"
+        "def main(args):\n    n = args.n_out * 2\n    Net(args.n_out, n)\n"
+        "if __name__ == '__main__':\n    args = get_args()\n    main(args)\n"
+    )
+    assert expressions(tmp_path, NET + text) == expected
+
+
 def test_a_module_level_command_line_is_not_followed(tmp_path: Path) -> None:
     """A name parsed from the command line at module level does not close a call."""
     text = "import argparse\nargs = argparse.ArgumentParser().parse_args()\ndef f():\n    return Net(args.n)\n"

@@ -108,3 +108,21 @@ def test_unpacking_tells_how_many_axes_there_are() -> None:
     assert [len(spec.shape) for spec in reply.inputs] == [3]
     reply = read_instance(Waves(), (torch.zeros(1, 1, 8, 8),), {}, target="net")
     assert reply.failure is not None and "(expected 3)" in reply.failure.message
+
+
+class Last(nn.Module):
+    """Takes its channels last and moves them itself."""
+
+    def __init__(self, axes: int) -> None:
+        super().__init__()
+        self.conv = (nn.Conv1d, nn.Conv2d)[axes - 1](88, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x.movedim(-1, 1))
+
+
+def test_channels_may_come_last() -> None:
+    """Where no shape with the channels first fits, those with the channels last are tried."""
+    for axes, shape in ((1, (1, 1024, 88)), (2, (1, 224, 224, 88))):
+        reply = read_instance(Last(axes), (), {}, target="net")
+        assert [spec.shape for spec in reply.inputs] == [shape]
