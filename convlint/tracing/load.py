@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -36,7 +37,7 @@ def import_target(request: Request, locator: Locator) -> ModuleType:
 
 
 def _import_file(file: Path) -> ModuleType:
-    package = _package_name(file)
+    package = _package_name(file) or _namespace_name(file)
     if package is not None:
         folder, name = package
         if folder not in sys.path:
@@ -66,6 +67,20 @@ def _package_name(file: Path) -> tuple[str, str] | None:
     inside = (file.parent / "__init__.py").exists()
     named = all(part.isidentifier() for part in parts)
     return (str(folder), ".".join(parts)) if inside and named and parts else None
+
+
+def _namespace_name(file: Path) -> tuple[str, str] | None:
+    """Return (folder, dotted name) of a file that imports its neighbours without a package.
+
+    ``from .blocks import Block`` works there where the file is imported from further up.
+    """
+    tree = ast.parse(file.read_bytes(), filename=str(file))
+    levels = [node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    above = file.parents[: max(levels, default=0)]
+    parts = [*(folder.name for folder in reversed(above)), file.stem]
+    if not above or not all(part.isidentifier() for part in parts):
+        return None
+    return str(above[-1].parent), ".".join(parts)
 
 
 def make_model(

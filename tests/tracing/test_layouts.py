@@ -62,6 +62,14 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
         {"nets/blocks.py": BLOCK, "nets/m.py": net("from nets.blocks import block")},
         "nets/m.py",
     ),
+    "relative imports without a package": (
+        {
+            "lib/nets/m.py": net("from .blocks import block\nfrom ..base import WIDTH"),
+            "lib/nets/blocks.py": BLOCK,
+            "lib/base.py": "WIDTH = 8\n",
+        },
+        "lib/nets/m.py",
+    ),
     "root on the path": (
         {"common/blocks.py": BLOCK, "train/m.py": net("from common.blocks import block")},
         "train/m.py",
