@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import traceback
 from types import TracebackType
@@ -13,6 +14,9 @@ from convlint.tracing.sources import Locator
 from convlint.wire import Failure, FailureKind
 
 _LONGEST = 300
+_MISSING = re.compile(
+    r"(?P<name>\w+)\.__init__\(\) missing \d+ required [\w-]+ arguments?: (?P<arguments>.*)"
+)
 
 
 class ReadError(Exception):
@@ -84,6 +88,15 @@ def missing_arguments(maker: Any) -> tuple[str, ...]:
         for p in parameters
         if p.default is empty and (p.kind in fixed or p.kind is inspect.Parameter.KEYWORD_ONLY)
     )
+
+
+def not_given(error: BaseException, kind: Any) -> tuple[str, ...]:
+    """Return the arguments that a call of class ``kind`` lacked, if that is what the error says."""
+    found = _MISSING.fullmatch(str(error)) if isinstance(error, TypeError) else None
+    bases = kind.__mro__ if isinstance(kind, type) else ()
+    if found is None or found["name"] not in [base.__name__ for base in bases]:
+        return ()
+    return tuple(re.findall(r"'(\w+)'", found["arguments"]))
 
 
 def needs_arguments(

@@ -138,7 +138,8 @@ def _evaluate(
     except (NameError, AttributeError) as error:
         raise ReadError(_expression_failure(error, expression, module, locator)) from error
     except (Exception, SystemExit) as error:
-        raise ReadError(_build_failure(error, expression, locator)) from error
+        short = _needs_more(error, module, request)
+        raise ReadError(short or _build_failure(error, expression, locator)) from error
     if not isinstance(value, nn.Module):
         what = f"{expression} is a {type(value).__name__}, not a torch.nn.Module"
         raise ReadError(Failure("not-a-module", what, "name a class, a function or an instance"))
@@ -159,6 +160,17 @@ def _call(value: Any, request: Request) -> Any:
         raise ReadError(failures.needs_arguments(name, request.target, names, span))
     maker: Callable[[], Any] = value
     return maker()
+
+
+def _needs_more(error: BaseException, module: ModuleType, request: Request) -> Failure | None:
+    """Return the Failure of a model that something built with too few arguments."""
+    name = request.class_name or ""
+    kind = getattr(module, name, None)
+    names = failures.not_given(error, kind)
+    if not names:
+        return None
+    span = SourceSpan(request.target.partition(":")[0], request.class_line)
+    return failures.needs_arguments(name, request.target, names, span)
 
 
 def _definition(value: Any, default: SourceSpan) -> SourceSpan:

@@ -221,6 +221,51 @@ def test_weights_that_do_not_fit_are_an_error_with_the_first_of_them(tmp_path: P
     assert 'state_dict for Net: Missing key(s) in state_dict: "conv.bias"' in failure.message
 
 
+FACTORY = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, depth, *, width):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+def net(**kwargs):
+    return Net(**kwargs)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        (FACTORY, "needs-arguments", "Net needs the argument depth"),
+        (
+            "from torch import nn\n\n\nclass Net(nn.DataParallel):\n    pass\n",
+            "needs-arguments",
+            "Net needs the argument module",
+        ),
+        (
+            net("", "self.conv = Part()") + "\n\nclass Part(nn.Module):\n"
+            "    def __init__(self, width):\n        super().__init__()\n",
+            "build-error",
+            "building Net() failed: TypeError: Part.__init__() missing",
+        ),
+    ],
+)
+def test_arguments_that_a_factory_does_not_give(
+    tmp_path: Path, text: str, kind: str, said: str
+) -> None:
+    """Those of the model are to be given by the user; those of a part are a bug."""
+    (reply,) = read_layout(tmp_path, {"m.py": text}, "m.py")
+    assert reply.failure is not None and reply.failure.kind == kind
+    assert said in reply.failure.message
+
+
 def test_script_methods_run_as_python_and_count_once(tmp_path: Path) -> None:
     """A ScriptModule of decorated methods is read like any module, its arithmetic once."""
     text = (
