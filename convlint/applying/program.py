@@ -23,6 +23,7 @@ from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, Param, Ref
 from convlint.tracing.lowering import Bound
+from convlint.tracing.lowering.call import record_of
 
 _BY_SIZE = (ir.Reshape, ir.Expand)
 _IN_PLACE = {
@@ -160,12 +161,26 @@ class Program:
         return node is not None and isinstance(node.op, ir.Split)
 
     def _needed(self, arg: fx.Node) -> fx.Node:
-        """Emit a call that no node stands for: a weight, or what computes one."""
+        """Emit a call that no node stands for: a weight, or what computes one.
+
+        Such a call may look at a value of the model too: ``scale.expand_as(x)``.
+        """
         if arg not in self.again:
-            self.again[arg] = self._copy(arg, self._needed)
+            known = self.done.get(self._followed(Ref(arg.name)))
+            self.again[arg] = known if known is not None else self._copy(arg, self._needed)
         return self.again[arg]
 
+    def _is_done(self, arg: Any) -> bool:
+        return isinstance(arg, fx.Node) and self._followed(Ref(arg.name)) in self.done
+
     def _copy(self, call: fx.Node, argument: Any) -> fx.Node:
+        if (
+            call.op == "call_method"
+            and call.target == "type_as"
+            and not self._is_done(call.args[1])
+        ):
+            dtype = getattr(torch, record_of(call).outputs[0].dtype)
+            return self.graph.call_method("to", (argument(call.args[0]), dtype))
         args = fx.map_arg(call.args, argument)
         kwargs = self._on_device(fx.map_arg(call.kwargs, argument))
         if call.op == "placeholder":

@@ -209,6 +209,29 @@ def test_what_runs_on_values_is_refused():
         apply(Task(Branching(), (x,), {}, (_rule("tests.applying.wrong:same"),)))
 
 
+def test_a_computed_scale_may_ask_a_value_for_its_dtype():
+    """``exp(a).type_as(z)`` is a weight: what computes z is not run a second time for it."""
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1)
+            self.gamma = nn.Parameter(torch.randn(4, 1, 1))
+            self.a = nn.Parameter(torch.tensor(0.3))
+
+        def forward(self, x):
+            z = self.second(torch.relu(self.first(x) * self.gamma))
+            return torch.relu(z) - torch.exp(self.a).type_as(z) * z
+
+    x = torch.randn(2, 3, 5, 5)
+    made = convlint.apply(Scaled().eval(), x, rules=["CL413"])
+    assert [change.code for change in made.changes] == ["CL413"]
+    assert made.refused == ()
+    assert made.largest_difference is not None and made.largest_difference < 1e-12
+    again = convlint.lint(made.module, x).totals
+    assert (again.macs, again.params) == (made.report.totals.macs, made.report.after.exact.params)
+
+
 def test_a_write_that_cannot_be_made_again_is_named():
     """A part of two axes written in place: the error names the tensor and the line."""
 
