@@ -105,12 +105,15 @@ def check(job: Job, settings: Settings, listen: Listener | None = None) -> Run:
             job.expecting(len(found))
         timed = watch.around(active) if job.stopwatch is not None else active
         outcomes: list[gate.Outcome] = []
+        hear = listen or (lambda _: None)
         interrupted = False
         try:
-            answers = discover.by_model(_answers(found, box, cache, job, listen))
+            answers = discover.by_model(_answers(found, box, cache, job))
             for model in watch.drawn("wait for models", answers):
                 with watch.running("check"):
                     outcomes += _check(model, timed, settings)
+                for _, reply in model:
+                    hear(reply)
         except KeyboardInterrupt:
             interrupted = True
     settled = gate.settle(outcomes, strict=job.strict, hook=job.hook)
@@ -136,10 +139,8 @@ def _answers(
     box: Sandbox,
     cache: Replies | None,
     job: Job,
-    listen: Listener | None,
 ) -> Iterator[tuple[discover.Found, wire.Reply]]:
     """Yield the Reply to each model in order; those known beforehand are not sent."""
-    hear = listen or (lambda _: None)
     requests = [item.what for item in found if isinstance(item.what, wire.Request)]
     known = [cache.find(request) if cache else None for request in requests]
     missing = [request for request, reply in zip(requests, known, strict=True) if reply is None]
@@ -149,7 +150,6 @@ def _answers(
     kept = iter(known)
     for item in found:
         if not isinstance(item.what, wire.Request):
-            hear(item.what)
             yield item, item.what
             continue
         reply = next(kept)
@@ -157,8 +157,7 @@ def _answers(
             reply = next(replies)
             if cache is not None:
                 cache.keep(item.what, reply)
-        hear(reply := gate.excused(item.what, reply))
-        yield item, reply
+        yield item, gate.excused(item.what, reply)
 
 
 def _check(
