@@ -28,10 +28,10 @@ class Job:
     ``targets`` empty means the models that the settings declare. ``inputs`` is the one input
     list of ``--input``, ``outputs`` the names of ``--outputs``; ``model`` the expression of
     ``--model``. Findings that ``baseline`` or the ``base`` run has are known; ``accept`` makes all
-    of them so, to write a baseline. ``expecting`` hears how many models there are, once that is known. ``server`` is a child that
-    was started before; ``meanwhile`` is called while the child is at work. ``cache`` is the folder
-    that replies are kept in, None for none; ``box`` a sandbox that is open already.
-    ``stopwatch`` measures the steps and the rules. ``shard`` (K, N) is the K-th of N parts of
+    of them so, to write a baseline. ``expecting`` hears how many models there are, once that is
+    known. ``server`` is a child that was started before; ``meanwhile`` is called while the child
+    is at work. ``cache`` is the folder that replies are kept in, None for none; ``box`` a sandbox
+    that is open already. ``stopwatch`` measures the steps and the rules. ``shard`` (K, N) is the K-th of N parts of
     the models, every N-th of them, each with all the inputs that are declared for it.
     """
 

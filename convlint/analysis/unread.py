@@ -6,12 +6,18 @@ from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Input, Node, Output, Ref
 
 
+def ending(graph: ModelGraph) -> Output:
+    """Return what the model returns; nothing in particular where the run was cut short."""
+    end = graph.model_output
+    return end.op if end is not None and isinstance(end.op, Output) else Output()
+
+
 def unread_outputs(graph: ModelGraph) -> dict[Ref, str]:
     """Return what the model returns and nobody reads, each with its name."""
-    end = graph.model_output
-    if end is None or not isinstance(end.op, Output) or not end.op.unread:
+    end, names = graph.model_output, ending(graph).unread
+    if end is None or not names:
         return {}
-    return {ref: name for ref, name in zip(end.inputs, end.op.unread, strict=True) if name}
+    return {ref: name for ref, name in zip(end.inputs, names, strict=True) if name}
 
 
 def needed(graph: ModelGraph) -> frozenset[str]:
@@ -33,8 +39,9 @@ def idle_groups(graph: ModelGraph) -> tuple[tuple[Node, ...], ...]:
         if isinstance(node.op, (Input, Output)) or not (node.id in dead or sources):
             continue
         joined = {id(group[key]): group[key] for key in sources}
-        members = [*(each for old in joined.values() for each in old), node]
-        for each in members:
+        members, *others = sorted(joined.values(), key=len, reverse=True) or [[]]
+        for each in (*(each for other in others for each in other), node):
+            members.append(each)
             group[each.id] = members
     lists = {id(members): members for members in group.values()}
     sets = [sorted(members, key=lambda node: graph.order[node.id]) for members in lists.values()]

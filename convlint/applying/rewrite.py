@@ -168,6 +168,8 @@ def _take_all(made: Recording, steps: Iterable[Step], refused: _Refused) -> bool
 
 def _left(task: Task, start: Context) -> Iterator[str]:
     """Yield what is not made of the rules that are exact at one size, a line a rule and reason."""
+    if not (task.inferred or task.others):
+        return
     sized = tuple(o for o in task.active if o.rule.meta.exact and o.rule.meta.at_size)
     for run in run_rules(task.sizes(start), sized)[0]:
         found: dict[str, list[str]] = {}

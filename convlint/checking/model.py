@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from convlint.analysis.folding import fold
+from convlint.analysis.unread import ending
 from convlint.checking.findings import findings_of
 from convlint.checking.layers import layers
 from convlint.checking.rewriting import Step as RewriteStep
@@ -78,7 +79,7 @@ def _report(
     after, made = end
     unknown = _unknown_ops(context.graph)
     partial = reply.status == "complete" and bool(unknown)
-    returned = _end(context.graph)
+    returned = ending(context.graph)
     return ModelReport(
         target=reply.target,
         status="partial" if partial else reply.status,
@@ -101,12 +102,6 @@ def _report(
         outputs=returned.kept,
         unread_outputs=returned.others,
     )
-
-
-def _end(graph: ModelGraph) -> ir.Output:
-    """Return what the model returns; nothing in particular where the run was cut short."""
-    end = graph.model_output
-    return end.op if end is not None and isinstance(end.op, ir.Output) else ir.Output()
 
 
 def _told(step: RewriteStep) -> Step:

@@ -9,7 +9,7 @@ from typing import Any
 from convlint import edit as edits
 from convlint.checking.proposal import Proposal
 from convlint.checking.savings import passes_gate, saving_of
-from convlint.checking.sizes import Sizes, objection
+from convlint.checking.sizes import Sizes, by_name, objection
 from convlint.contract import Context, Options, Refused, Rule, Severity, place_of
 from convlint.wire import Diagnostic
 
@@ -147,7 +147,8 @@ def _look(context: Context, one: ActiveRule, claims: _Claims) -> RuleRun:
 
 def _agreed(sizes: Sizes, runs: tuple[RuleRun, ...]) -> tuple[RuleRun, ...]:
     """Return the runs with those places alone that hold at every size, with one rewrite."""
-    proposed = [run.proposals for run in runs]
+    named = zip(sizes.contexts, runs, strict=True)
+    proposed = [by_name(context, run.proposals) for context, run in named]
     agreed = []
     for place, run in enumerate(runs):
         words = [objection(sizes, place, each, proposed) for each in run.proposals]

@@ -6,8 +6,8 @@ same at every size: at the same layer, with the same rewrite, the same weights k
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +37,19 @@ class Sizes:
         return several and meta.at_size and not meta.any_size
 
 
-def objection(
-    sizes: Sizes, place: int, proposal: Proposal, proposed: Sequence[Sequence[Proposal]]
-) -> str:
+Named = Mapping[tuple[Any, ...], Sequence[Proposal]]
+"""What a rule proposes at one size, by the names of its places."""
+
+
+def by_name(context: Context, proposals: Iterable[Proposal]) -> Named:
+    """Return what a rule proposes at one size, by what its places are called at every size."""
+    found: dict[tuple[Any, ...], list[Proposal]] = defaultdict(list)
+    for proposal in proposals:
+        found[_name(context.graph, proposal.site)].append(proposal)
+    return found
+
+
+def objection(sizes: Sizes, place: int, proposal: Proposal, proposed: Sequence[Named]) -> str:
     """Return why a proposal at one size does not hold at all of them, empty where it does.
 
     ``proposed`` is what the rule proposes at each size, ``place`` which of them this one is of.
@@ -51,7 +61,7 @@ def objection(
             continue
         there = _size(context.graph)
         name = _name(here.graph, proposal.site)
-        same = [p for p in proposed[other] if _name(context.graph, p.site) == name]
+        same = proposed[other].get(name, ())
         if not same:
             return f"it holds at {own} and not at {there}, and the model is declared for both"
         wanted = _changes(here.graph, proposal)

@@ -20,6 +20,8 @@ from convlint.discover.source import (
 MAX_DEPTH = 8
 # What never belongs into an expression: it reads the command line, a file or a person.
 OUTSIDE = frozenset({"parse_args", "parse_known_args", "input", "open"})
+_PLAIN = frozenset("abs bool dict float int len list max min range round sum tuple".split())
+"""Builtins that an expression for any file may use."""
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow)
 
 
@@ -66,12 +68,14 @@ class Block:
                 found = assignment
         return None if found is None else found.value
 
-    def closed(self, node: ast.expr) -> str:
+    def closed(self, node: ast.expr, *, anywhere: bool = False) -> str:
         """Return ``node`` as an expression of the module's namespace, locals put in.
 
-        Raise OpenExpressionError where it depends on an argument, a loop or the outside.
+        With ``anywhere`` what the module's names stand for is put in too, so that it means the
+        same in any file. Raise OpenExpressionError where it depends on an argument, a loop or the
+        outside.
         """
-        return ast.unparse(_Closer(self).visit(_copy(node)))
+        return ast.unparse(_Closer(self, anywhere).visit(_copy(node)))
 
     def value(self, node: ast.expr, depth: int = 0) -> object:
         """Return the value of a literal: numbers, strings, tuples, arithmetic and names of them."""
@@ -199,23 +203,30 @@ def _copy(node: ast.expr) -> ast.expr:
 class _Closer(ast.NodeTransformer):
     """Puts local names in; raises OpenExpressionError at what cannot be written out."""
 
-    def __init__(self, block: Block, depth: int = 0) -> None:
+    def __init__(self, block: Block, anywhere: bool = False, depth: int = 0) -> None:
         self.block = block
+        self.anywhere = anywhere
         self.depth = depth
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self.block.names:
-            bound = self.block.names[node.id]
-            if bound is None or self.depth > MAX_DEPTH:
-                raise OpenExpressionError
-            result: ast.expr = _Closer(self.block, self.depth + 1).visit(_copy(bound))
-            return result
+            return self._bound(self.block.names[node.id])
         if not self.block.source.defines(node.id) or node.id in OUTSIDE:
             raise OpenExpressionError
         value = self.block.source.values.get(node.id)
         if value is not None and _reads_outside(value):
             raise OpenExpressionError
-        return node
+        if not self.anywhere or (value is None and node.id in _PLAIN):
+            return node
+        unset = isinstance(value, ast.Constant) and value.value is None
+        return self._bound(None if unset else value)  # a global that is None is set somewhere
+
+    def _bound(self, value: ast.expr | None) -> ast.expr:
+        if value is None or self.depth > MAX_DEPTH:
+            raise OpenExpressionError
+        closer = _Closer(self.block, self.anywhere, self.depth + 1)
+        result: ast.expr = closer.visit(_copy(value))
+        return result
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         default = self.block.source.command_line.value(node)

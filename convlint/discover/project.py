@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from convlint.discover.source import SourceFile, joined, parse
+from convlint.discover.targets import python_files
 from convlint.settings import project_root
 
 MAX_HOPS = 8
+MAX_FILES = 1000
+MAX_BYTES = 1 << 20
+_CALL = re.compile(rb"([^\W\d]\w*)\s*\(")
+_IMPORT = re.compile(rb"^\s*from\b[^\n(]*\bimport\b\s*(\([^)]*\)|[^\n]*)", re.MULTILINE)
+_WORD = re.compile(rb"[^\W\d]\w*")
 MAX_KEPT = 64
 """Files whose syntax trees are kept at a time."""
 
@@ -19,12 +27,27 @@ class Project:
     """What one run has parsed of late; None where a file cannot be read."""
 
     _sources: dict[Path, SourceFile | None] = field(default_factory=dict)
+    _calling: dict[Path, dict[bytes, list[Path]]] = field(default_factory=dict)
 
     def parsed(self, file: Path, text: bytes) -> SourceFile:
         """Return the parsed file; raise SyntaxError or ValueError where Python cannot read it."""
         source = self._sources.pop(file, None) or parse(text, str(file), file)
         self._keep(file, source)
         return source
+
+    def calling(self, root: Path, names: Iterable[str]) -> list[Path]:
+        """Return the files under a folder that may import or call one of these names.
+
+        Each file is read once, whatever is asked for; ``MAX_FILES`` of them.
+        """
+        if root not in self._calling:
+            known: dict[bytes, list[Path]] = defaultdict(list)
+            for file in python_files(root, MAX_FILES):
+                for word in _called(file):
+                    known[word].append(file)
+            self._calling[root] = known
+        found = (self._calling[root].get(name.encode(), []) for name in names)
+        return list(dict.fromkeys(file for files in found for file in files))
 
     def _keep(self, file: Path, source: SourceFile | None) -> None:
         self._sources[file] = source
@@ -77,6 +100,16 @@ class Project:
             rest = names[1:]
             return self.find(source, ".".join([source.imports[head], *rest]), hops + 1)
         return self.starred(source, text, hops + 1)
+
+
+def _called(file: Path) -> set[bytes]:
+    """Return the names in a file that come before a bracket or in an import."""
+    try:
+        text = file.read_bytes() if file.stat().st_size <= MAX_BYTES else b""
+    except OSError:
+        return set()
+    imported = (word for line in _IMPORT.findall(text) for word in _WORD.findall(line))
+    return {*_CALL.findall(text), *imported}
 
 
 def _folders(file: Path, level: int) -> Iterator[Path]:

@@ -166,7 +166,8 @@ def read_with(
 ) -> Reading:
     """Return the reading of ``model`` on inputs the caller made; raise ReadError if it fails.
 
-    ``outputs`` are those that are read, if not all. Where values are needed the model runs on the ``given`` inputs themselves.
+    ``outputs`` are those that are read, if not all. Where values are needed the model runs on the
+    ``given`` inputs themselves.
     """
     trace, graph = run(model, *on_meta, locator=locator, outputs=outputs)
     if trace.stopped is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 import torch
 from torch import fx, nn
 
+from convlint.analysis.paths import around
 from convlint.ir.nodes import Idle, Param
 from convlint.tracing import sources
 from convlint.tracing.tensors import spec_of, storage_key
@@ -54,7 +54,7 @@ class Parameters:
         found: set[str] = set()
         for name, tensor in self.trace.model.named_parameters(remove_duplicate=False):
             if self._describe(name, "weight", tensor).storage in self.used:
-                found.update(_around(name))
+                found.update(around(name.rpartition(".")[0]))
         return frozenset(found)
 
     def _describe(self, path: str, role: str, tensor: torch.Tensor) -> Param:
@@ -66,14 +66,12 @@ class Parameters:
 
 def _idle(name: str, busy: frozenset[str], modules: dict[str, nn.Module]) -> Idle:
     """Return the largest module around a tensor that is not busy, its own where all are."""
-    path = next((path for path in _around(name) if path not in busy), "")
-    module = modules[path or name.rpartition(".")[0]]
+    own = name.rpartition(".")[0]
+    path = next((path for path in around(own) if path not in busy), "")
+    return idle_module(path, modules[path or own])
+
+
+def idle_module(path: str, module: nn.Module) -> Idle:
+    """Return a module that nothing needs, with its class and the lines that build it."""
     lines = sources.built_lines(module)
     return Idle(path, type(module).__name__, lines[0] if lines else None, lines[1:])
-
-
-def _around(name: str) -> Iterator[str]:
-    """Yield the paths of the modules around a tensor, the outermost first, without the root."""
-    parts = name.split(".")[:-1]
-    for length in range(1, len(parts) + 1):
-        yield ".".join(parts[:length])

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 from torch import fx
 
+from convlint.analysis.paths import around
 from convlint.analysis.unread import idle_groups, needed
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Idle, Node, Ref
-from convlint.tracing import sources
+from convlint.tracing.lowering.parameters import idle_module
 from convlint.tracing.outputs import Kept, Path
 from convlint.tracing.trace import Trace
 
@@ -62,9 +63,7 @@ def _idle_modules(graph: ModelGraph, trace: Trace) -> Iterator[Idle]:
     largest = (next((p for p in around(n.module) if p not in busy), "") for n in dead)
     for path in dict.fromkeys(largest):
         if path:
-            module = trace.module(path)
-            lines = sources.built_lines(module)
-            yield Idle(path, type(module).__name__, lines[0] if lines else None, lines[1:])
+            yield idle_module(path, trace.module(path))
 
 
 def _modules_of(node: Node) -> Iterable[str]:
@@ -72,10 +71,3 @@ def _modules_of(node: Node) -> Iterable[str]:
     yield from around(node.module)
     for param in node.params:
         yield from around(param.name.rpartition(".")[0])
-
-
-def around(module: str) -> Iterator[str]:
-    """Yield the paths of the modules around one, itself last, without the root."""
-    parts = module.split(".") if module else []
-    for length in range(1, len(parts) + 1):
-        yield ".".join(parts[:length])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from convlint_rules.composed_activation import spread
 from convlint_rules.composed_activation.affine import Affine, Form, affine_of, forms
-from convlint_rules.composed_activation.reading import Reading, close
+from convlint_rules.composed_activation.reading import Reading, close, largest
 from convlint_rules.composed_activation.spread import Deviation
 
 from convlint.analysis.readers import source_of
@@ -45,11 +45,7 @@ class Normalised:
 
 def normalised(graph: ModelGraph) -> Iterator[Normalised]:
     """Yield the largest norms written by hand, in execution order of their last steps."""
-    found = [one for node in graph if _divides(node) for one in _at(graph, node)]
-    for one in found:
-        mine = set(one.nodes)
-        if not any(mine < set(other.nodes) for other in found):
-            yield one
+    yield from largest([one for node in graph if _divides(node) for one in _at(graph, node)])
 
 
 def _divides(node: Node) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from convlint_rules.composed_activation.cubic import cubic, is_gelu
-from convlint_rules.composed_activation.reading import Reading, close
+from convlint_rules.composed_activation.reading import Reading, close, largest
 
 from convlint.analysis.readers import source_of
 from convlint.ir import nodes as ir
@@ -91,11 +91,7 @@ _PATTERNS = (
 
 def composed(graph: ModelGraph) -> Iterator[Composed]:
     """Yield the largest composed activations, in execution order of their last steps."""
-    found = [one for node in graph for one in _at(graph, node)]
-    for one in found:
-        mine = set(one.nodes)
-        if not any(mine < set(other.nodes) for other in found):
-            yield one
+    yield from largest([one for node in graph for one in _at(graph, node)])
 
 
 def _at(graph: ModelGraph, node: Node) -> Iterator[Composed]:

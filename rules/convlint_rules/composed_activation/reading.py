@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from convlint.analysis.readers import source_of
+from convlint.contract import Site
 from convlint.ir import nodes as ir
 from convlint.ir.graph import ModelGraph
 from convlint.ir.nodes import Node, Ref
@@ -82,6 +86,21 @@ class Reading:
         """Return x where the value is -x."""
         plain = self.argument(ref, "neg", "negative", "__neg__")
         return plain if plain is not None else self.over(ref, -1.0)
+
+
+Found = TypeVar("Found", bound=Site)
+
+
+def largest(found: Sequence[Found]) -> Iterator[Found]:
+    """Yield those that are no part of another one."""
+    holding: dict[str, list[frozenset[str]]] = defaultdict(list)
+    sets = [frozenset(one.nodes) for one in found]
+    for nodes in sets:
+        for key in nodes:
+            holding[key].append(nodes)
+    for one, mine in zip(found, sets, strict=True):
+        if not any(mine < other for other in holding[one.anchor]):
+            yield one
 
 
 def close(found: float, wanted: float) -> bool:

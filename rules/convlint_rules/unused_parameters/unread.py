@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from convlint.analysis.unread import idle_groups, unread_outputs
+from convlint.analysis.paths import around
+from convlint.analysis.unread import ending, idle_groups, unread_outputs
 from convlint.contract import Context, Place, Refusal
 from convlint.edit import GraphEdit
-from convlint.ir.graph import ModelGraph
-from convlint.ir.nodes import Idle, Node, Output, Ref
+from convlint.ir.nodes import Idle, Node, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +54,10 @@ def _modules(context: Context, nodes: tuple[Node, ...], anchor: Node) -> tuple[I
     by_path = {idle.module: idle for idle in ending(context.graph).idle}
     found: dict[str, Idle] = {}
     for node in (anchor, *nodes):
-        parts = node.module.split(".")
-        for length in range(1, len(parts) + 1):
-            path = ".".join(parts[:length])
-            if path in by_path:
-                found.setdefault(path, by_path[path])
-                break
+        path = next((path for path in around(node.module) if path in by_path), "")
+        if path:
+            found.setdefault(path, by_path[path])
     return tuple(found.values())
-
-
-def ending(graph: ModelGraph) -> Output:
-    """Return what the model returns."""
-    end = graph.model_output
-    return end.op if end is not None and isinstance(end.op, Output) else Output()
 
 
 def edit_of(site: Unread) -> GraphEdit:
