@@ -56,6 +56,7 @@ class ModelPage:
     headline: str
     verdict: str
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     totals: tuple[tuple[TotalRow, ...], ...]
     now: str
     budgets: tuple[BudgetRow, ...]
@@ -114,6 +115,7 @@ def modelpage(
         headline=typographic(savings.headline(model, run.base)),
         verdict=typographic(savings.together(model)),
         inputs=tuple(assumptions.input_words(spec) for spec in model.inputs[:4]),
+        outputs=tuple(assumptions.outputs_read(model)),
         totals=(total_rows(model),) if read else (),
         now=f"Now, vs {cut(run.base, 40)}" if model.base is not None else "Now",
         budgets=budgets.rows(model),

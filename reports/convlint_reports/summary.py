@@ -55,6 +55,7 @@ class ModelSummary:
     status: str
     verdict: str
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     now: str
     totals: tuple[tuple[TotalRow, ...], ...]
     limits: tuple[tuple[BudgetRow, ...], ...]
@@ -119,6 +120,7 @@ def _model(model: ModelPage, amount: Amount) -> ModelSummary:
         status=model.status,
         verdict=model.verdict,
         inputs=tuple(cut(text, amount.text) for text in model.inputs),
+        outputs=tuple(cut(text, amount.text) for text in model.outputs),
         now=model.now,
         totals=_spaced(model.totals),
         limits=model.limits,

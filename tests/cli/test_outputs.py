@@ -63,6 +63,8 @@ def test_the_report_says_what_is_read_and_what_it_saves(run: Run) -> None:
     for name in ("markdown", "html"):
         shown = run("two.py:Seg()", "--outputs", "out", "--format", name).out
         assert "Outputs read: out; not read: aux" in shown
+        before = shown[: shown.index("CL410")].lower()  # at the head, ahead of the findings
+        assert "outputs read: out; not read: aux" in before
 
 
 def test_without_it_all_count(run: Run) -> None:
